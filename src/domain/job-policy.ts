@@ -1,0 +1,33 @@
+// What a job class says about how its jobs run, resolved to numbers: the form in which everything inside reads it.
+import type { RetryPolicy } from './retry-policy.ts';
+
+/** A job class's options with every default filled in; durations are milliseconds, `null` means no limit. */
+export interface JobPolicy {
+  retry: RetryPolicy;
+  /** Time for one attempt. */
+  runTimeoutMs: number | null;
+  /** Time for all attempts of a run, from its first attempt's scheduling. */
+  totalTimeoutMs: number | null;
+  /** A worker silent for so long is taken for dead: the longest Temporal outage that a running attempt survives. */
+  heartbeatTimeoutMs: number;
+  /** How many crashes of a worker at this job are forgiven. */
+  crashRetries: number;
+  /** 1 (first) to 5 (last). */
+  priority: number | null;
+}
+
+export const DEFAULT_POLICY: JobPolicy = {
+  retry: {
+    maximumAttempts: 1,
+    initialIntervalMs: 1_000,
+    backoffCoefficient: 2,
+    maximumIntervalMs: 15 * 60_000,
+    jitter: 0.1,
+    nonRetryable: [],
+  },
+  runTimeoutMs: null,
+  totalTimeoutMs: null,
+  heartbeatTimeoutMs: 30_000,
+  crashRetries: 3,
+  priority: null,
+};

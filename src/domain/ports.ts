@@ -1,0 +1,120 @@
+// The seams between the folders: who writes the row (JobMirror), and who executes the job (JobEngine).
+import type { ErrorRecord } from './errors.ts';
+import type { Status } from './lifecycle.ts';
+
+/** A row as the database returned it: column name → value. */
+export type Row = Record<string, unknown>;
+
+/** Which job. */
+export interface JobRef {
+  jobType: string;
+  id: string;
+}
+
+/** Which run of a job. */
+export interface RunRef extends JobRef {
+  run: number;
+}
+
+/** The order key of a fact: run, attempt, and the execution's id, since numbers alone repeat once Temporal lost its data. */
+export interface AttemptRef extends RunRef {
+  attempt: number;
+  runId: string;
+}
+
+/** What became of a guarded write: done, already done by this very attempt, or refused because others moved on. */
+export type WriteResult = 'applied' | 'duplicate' | 'stale';
+
+/** How a start was answered by the row. */
+export type StartVerdict =
+  /** The row is STARTED by this attempt: run the handler. */
+  | { kind: 'started'; row: Row }
+  /** The row was revoked before; this statement or another one made it REVOKED. */
+  | { kind: 'revoked' }
+  /** Too many crashes: this statement made it FAILURE. */
+  | { kind: 'crashed' }
+  /** SUCCESS already: nothing to run. */
+  | { kind: 'succeeded' }
+  /** Settled otherwise, or a newer run exists: end without a verdict. */
+  | { kind: 'refused'; status: Status; run: number }
+  /** The row knows this attempt number or a newer one: try again with the next number. */
+  | { kind: 'behind' }
+  /** An older execution still lives, or this worker's registry row is not fresh: look again soon. */
+  | { kind: 'wait'; because: 'held' | 'registry' }
+  | { kind: 'not_found' };
+
+/** The handler's own column changes: column name → value as the driver takes it. */
+export type OwnChanges = Record<string, unknown>;
+
+/** An end that is no success. `status` is what the row became. */
+export interface EndResult {
+  result: WriteResult;
+  status: Status | null;
+}
+
+/** The only writer of lifecycle columns. Every write is guarded; none throws because others were faster. */
+export interface JobMirror {
+  /** Notes the execution of a run; `stale` when the row has one already or is in another run. */
+  dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult>;
+  start(ref: AttemptRef, by: { worker: string; crashRetries: number; runningHere: boolean }): Promise<StartVerdict>;
+  /** Notes on a PENDING row why it does not start (no handler); changes no status. */
+  waiting(ref: AttemptRef, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult>;
+  progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }>;
+  /** The handler's own columns, while it runs (`job.save()`). */
+  saved(ref: AttemptRef, own: OwnChanges): Promise<WriteResult>;
+  succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult>;
+  /** PENDING with `nextAttemptAt`, FAILURE when that is null, REVOKED when revocation was asked for. */
+  failed(ref: AttemptRef, end: { error: ErrorRecord; nextAttemptAt: Date | null; outcome: FailureOutcome }): Promise<EndResult>;
+  /** PENDING, or REVOKED when revocation was asked for. Only once the handler has ended. */
+  handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult>;
+  /** The workflow's last word: only from an open status of this run, only if the row knows no other execution. */
+  finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult>;
+}
+
+export type FailureOutcome = 'failed' | 'time_limit';
+export type HandBackReason = 'shutdown' | 'paused' | 'lost';
+
+/** `progress` is 0 to 1. Absent fields stay as they are. */
+export interface ProgressReport {
+  progress?: number;
+  message?: string | null;
+  checkpoint?: unknown;
+}
+
+/** What an engine needs to execute a run: ids and options, never the job's data. */
+export interface DispatchRequest extends RunRef {
+  queue: string;
+  /** Not before this time; `null` = now. */
+  startAt: Date | null;
+  priority: number | null;
+  heartbeatTimeoutMs: number;
+  totalTimeoutMs: number | null;
+}
+
+/** `runId` names the execution that has the run; `closed` when it had ended before this call. */
+export interface Dispatched {
+  runId: string;
+  outcome: 'started' | 'running' | 'closed';
+}
+
+export type ExecutionStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed_out' | 'not_found';
+
+/** Executes jobs. Throws `temporal.unavailable` when it cannot be reached. */
+export interface JobEngine {
+  /** Idempotent per run: a second dispatch finds the first one's execution. */
+  dispatch(request: DispatchRequest): Promise<Dispatched>;
+  /** Asks the execution to stop; no error when it has ended. */
+  cancel(ref: RunRef, reason: string): Promise<void>;
+  /** Ends the execution without its consent; no error when it has ended. */
+  terminate(ref: RunRef, reason: string): Promise<void>;
+  describe(ref: RunRef): Promise<ExecutionStatus>;
+  close(): Promise<void>;
+}
+
+/** Where diagnostics go: pino's shape, so that a pino logger is one. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
