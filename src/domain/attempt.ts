@@ -20,7 +20,21 @@ export interface AttemptHost {
   heartbeat(details?: unknown): void;
   /** The engine's own information (Temporal's `Info`), for `task.info`. */
   readonly info: unknown;
+  /**
+   * Aborts when the engine gave the attempt up (timed out, or not found any more) while it runs. That does not abort
+   * `signal`: whether the row still names this attempt is for the attempt to find out. Absent where it cannot happen.
+   */
+  readonly lost?: AbortSignal;
+  /** Reports what the handler sends with the engine's own heartbeat call instead of the task's. */
+  onRawHeartbeat?(listener: (details: unknown) => void): void;
 }
+
+/**
+ * Runs one attempt: asks the row, runs the handler, writes the outcome. The engine provides `invoke`, through which the
+ * handler must be run, so that the engine's own layers (Temporal's activity interceptors) surround it; it returns or
+ * throws what `runHandler` does. A rejection means that the row could not be written: the engine tries again.
+ */
+export type RunAttempt = (host: AttemptHost, invoke: (runHandler: () => Promise<unknown>) => Promise<unknown>) => Promise<AttemptEnd>;
 
 /** The reason with which `task.signal` aborts. */
 export class AttemptStopped extends Error {

@@ -25,7 +25,11 @@ export const ERRORS = {
   'handler.unbound': { fault: 'application', retryable: false, meaning: 'handler() was called without its class.' },
   'handler.load_failed': { fault: 'application', retryable: false, meaning: 'A handlers module threw while it was loaded.' },
   'handler.output_invalid': { fault: 'application', retryable: false, meaning: 'A handler returned what cannot be stored as JSON.' },
-  'handler.value_invalid': { fault: 'application', retryable: false, meaning: 'A handler left a value in an own column that the column does not take.' },
+  'handler.value_invalid': {
+    fault: 'application',
+    retryable: false,
+    meaning: 'A handler left a value in an own column that the column does not take.',
+  },
   'job.move_refused': { fault: 'application', retryable: false, meaning: 'The lifecycle does not allow the move from the present status.' },
   'job.not_persisted': { fault: 'application', retryable: false, meaning: 'The job has no row: never flushed, rolled back, or deleted.' },
   'job.not_found': { fault: 'application', retryable: false, meaning: 'The job has no row any more.' },
@@ -34,8 +38,16 @@ export const ERRORS = {
   'job.duplicate_type': { fault: 'application', retryable: false, meaning: 'Two job classes have one job type.' },
   'job.reserved_column': { fault: 'application', retryable: false, meaning: 'An own column has the name of a base column or method.' },
   'job.value_invalid': { fault: 'application', retryable: false, meaning: 'A value does not fit its column.' },
-  'job.crashed_repeatedly': { fault: 'application', retryable: false, meaning: 'The worker died at this job more often than crashRetries allows.' },
-  'job.time_limit': { fault: 'application', retryable: false, meaning: 'An attempt ran longer than runTimeout, or the job longer than totalTimeout.' },
+  'job.crashed_repeatedly': {
+    fault: 'application',
+    retryable: false,
+    meaning: 'The worker died at this job more often than crashRetries allows.',
+  },
+  'job.time_limit': {
+    fault: 'application',
+    retryable: false,
+    meaning: 'An attempt ran longer than runTimeout, or the job longer than totalTimeout.',
+  },
   'job.wait_timeout': { fault: 'transient', retryable: true, meaning: 'The job was not settled in time; it goes on.' },
   'attempt.overtaken': { fault: 'transient', retryable: false, meaning: 'A newer attempt or a revocation has taken the row.' },
   'relation.unsaved': { fault: 'application', retryable: false, meaning: 'A job refers to an entity that has no row yet.' },
@@ -45,7 +57,11 @@ export const ERRORS = {
   'temporal.namespace': { fault: 'operations', retryable: false, meaning: 'The Temporal namespace does not exist.' },
   'temporal.cli_missing': { fault: 'operations', retryable: false, meaning: 'No Temporal CLI was found for the development server.' },
   'dev.server_failed': { fault: 'operations', retryable: false, meaning: 'A development server did not start.' },
-  'worker.registry_expired': { fault: 'transient', retryable: true, meaning: 'This worker could not renew its registry row and starts nothing.' },
+  'worker.registry_expired': {
+    fault: 'transient',
+    retryable: true,
+    meaning: 'This worker could not renew its registry row and starts nothing.',
+  },
 } as const satisfies Record<string, ErrorKind>;
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -56,7 +56,8 @@ export interface EndResult {
 export interface JobMirror {
   /** Notes the execution of a run; `stale` when the row has one already or is in another run. */
   dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult>;
-  start(ref: AttemptRef, by: { worker: string; crashRetries: number; runningHere: boolean }): Promise<StartVerdict>;
+  /** `by.worker` null: no worker process (the inline engine). */
+  start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict>;
   /** Notes on a PENDING row why it does not start (no handler); changes no status. */
   waiting(ref: AttemptRef, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult>;
   progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }>;
@@ -117,4 +118,5 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  child(fields: object): Log;
 }

@@ -1,0 +1,360 @@
+// The application object: wires configuration, ORM, mirror, engine and commands. Workers are loaded only when asked
+// for, so that a web process never loads the native Temporal core.
+import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Client } from '@temporalio/client';
+import { AsyncJobError } from '../domain/errors.ts';
+import type { Status } from '../domain/lifecycle.ts';
+import type { JobEngine, Log } from '../domain/ports.ts';
+import type { RunAttempt } from '../domain/attempt.ts';
+import { AfterCommit } from '../enqueue/after-commit.ts';
+import { Dispatcher } from '../enqueue/dispatcher.ts';
+import { entityManagerFor } from '../enqueue/entity-manager.ts';
+import { JobCommands } from '../enqueue/job-commands.ts';
+import { OwnColumns } from '../enqueue/own-columns.ts';
+import { applicationClosed, applicationOpened, runInApplication, type Application, type BoundJob } from '../entity/application.ts';
+import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
+import { AsyncJobAttempt } from '../entity/async-job-attempt.ts';
+import { AsyncJobWorker } from '../entity/async-job-worker.ts';
+import { registeredHandlers } from '../entity/handler-registry.ts';
+import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/job-reads.ts';
+import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
+import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
+import { discoverHandlers } from '../handlers/discover.ts';
+import { HandlerTable } from '../handlers/handler-table.ts';
+import { InlineJobEngine } from '../handlers/inline-job-engine.ts';
+import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
+import { jobTableOf, libraryTables, type JobTable } from '../mirror/job-table.ts';
+import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
+import { ProgressWriter } from '../mirror/progress-writer.ts';
+import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
+import type { TemporalConnection } from '../temporal/connection.ts';
+import type { JobWorker } from '../worker/index.ts';
+import type { ApplicationParts } from './application-parts.ts';
+import { defineConfig, type Config, type Teardown } from './config.ts';
+import { configPlace } from './load-config.ts';
+import { createLog } from './log.ts';
+import { openOrm, type OpenedOrm } from './open-orm.ts';
+import { openPool } from './open-pool.ts';
+import { readSettings, type Settings } from './settings.ts';
+
+export interface ConnectOptions {
+  /** @default read from the environment */
+  settings?: Settings;
+  /** @default pino, as the settings say */
+  log?: Log;
+  /** Below which handlers are discovered, and their extension. @default where asyncjob.config.* lies in the current folder */
+  handlersFolder?: { folder: string; extension: string };
+}
+
+export interface WorkerOptions {
+  /** @default ['default'] */
+  queues?: string[];
+  /** How many jobs run at the same time in this process. @default the number of processors */
+  concurrency?: number;
+  /** Time that running attempts get after SIGTERM. Milliseconds. @default 30_000 */
+  drainTimeoutMs?: number;
+  /** Wait for PostgreSQL and Temporal when they are away at the start. @default true */
+  wait?: boolean;
+  /** End on SIGTERM and SIGINT. @default true */
+  signals?: boolean;
+}
+
+const DATABASE_ERRORS = { isTransient: isTransientDatabaseError, isSchemaError, isValueError };
+
+/** An open application: `await using app = await AsyncJobs.connect(config)`. */
+export class AsyncJobs implements Application, AsyncDisposable {
+  readonly name: string;
+  readonly #config: Config;
+  readonly #parts: ApplicationParts;
+  readonly #ormIsOurs: boolean;
+  readonly #engine: JobEngine;
+  readonly #commands: JobCommands;
+  readonly #ownColumns: OwnColumns;
+  readonly #handlersFolder: ConnectOptions['handlersFolder'];
+  #teardown: Teardown | undefined;
+  #ready: Promise<void> | undefined;
+  #isClosed = false;
+
+  /**
+   * Opens an application. Neither PostgreSQL nor Temporal need to be there yet.
+   *
+   * @throws AsyncJobError `settings.invalid`, `app.context_name`, `job.not_an_entity`, `job.duplicate_type`
+   */
+  static async connect(config: Config, options: ConnectOptions = {}): Promise<AsyncJobs> {
+    defineConfig(config);
+    const settings = options.settings ?? readSettings(process.env, {}, { engine: config.engine });
+    const log = options.log ?? createLog(settings.logLevel, { format: settings.logFormat });
+    const opened = await openOrm(config.orm, settings.databaseUrl);
+    try {
+      const app = await AsyncJobs.#wire(config, settings, log, opened, options.handlersFolder);
+      applicationOpened(app);
+      if (settings.engine === 'inline') await app.prepare();
+      return app;
+    } catch (error) {
+      if (opened.isOurs) await opened.orm.close();
+      throw error;
+    }
+  }
+
+  static async #wire(
+    config: Config,
+    settings: Settings,
+    log: Log,
+    opened: OpenedOrm,
+    handlersFolder: ConnectOptions['handlersFolder'],
+  ): Promise<AsyncJobs> {
+    const { orm } = opened;
+    const handlers = new HandlerTable(orm, config.defaults ?? {});
+    const { tables, library } = describeTables(orm, handlers);
+    const pool = await openPool(orm, log);
+    const mirror = new PostgresJobMirror(pool, tables, library);
+    let app: AsyncJobs;
+    const runAttemptWith =
+      (registry: AttemptRegistry | null): RunAttempt =>
+      (host, invoke) =>
+        runAttempt(
+          host,
+          {
+            application: app,
+            orm,
+            handlers,
+            mirror,
+            registry,
+            openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
+            isTransient: isTransientDatabaseError,
+            isValueError,
+            log,
+          },
+          invoke,
+        );
+    const { engine, temporal } = await openEngine(config, settings, runAttemptWith);
+    const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
+    const parts: ApplicationParts = {
+      name: config.name ?? '',
+      settings,
+      log,
+      orm,
+      handlers,
+      pool,
+      tables,
+      library,
+      mirror,
+      dispatcher,
+      temporal,
+      runAttemptWith,
+    };
+    app = new AsyncJobs(config, parts, engine, opened.isOurs, handlersFolder);
+    return app;
+  }
+
+  private constructor(
+    config: Config,
+    parts: ApplicationParts,
+    engine: JobEngine,
+    ormIsOurs: boolean,
+    handlersFolder: ConnectOptions['handlersFolder'],
+  ) {
+    const { orm, tables, dispatcher, mirror, handlers, settings } = parts;
+    this.name = parts.name;
+    this.#config = config;
+    this.#parts = parts;
+    this.#engine = engine;
+    this.#ormIsOurs = ormIsOurs;
+    this.#handlersFolder = handlersFolder;
+    const afterCommit = new AfterCommit((error) => dispatcher.report(error));
+    orm.em.getEventManager().registerSubscriber(afterCommit);
+    orm.em.getEventManager().registerSubscriber(new LifecycleGuard());
+    const inline = settings.engine === 'inline';
+    this.#commands = new JobCommands({
+      orm,
+      tables,
+      engine,
+      dispatcher,
+      afterCommit,
+      databaseErrors: DATABASE_ERRORS,
+      inline,
+      check: (jobClass, willRun) => {
+        this.#refuseClosed();
+        const { jobType } = handlers.typeOf(jobClass);
+        if (inline && willRun && !handlers.handlerOf(jobClass)) {
+          throw new AsyncJobError(
+            'handler.missing',
+            `no handler for '${jobType}' in this process, and the inline engine runs jobs here. Import its handlers module, or call app.handle(${jobClass.name}, fn).`,
+          );
+        }
+      },
+    });
+    this.#ownColumns = new OwnColumns({ orm, tables, mirror, databaseErrors: DATABASE_ERRORS });
+  }
+
+  get orm(): MikroORM {
+    return this.#parts.orm;
+  }
+
+  get ormConfig(): Configuration {
+    return this.#parts.orm.config;
+  }
+
+  /** A Temporal client with this application's connection. @throws AsyncJobError `temporal.unavailable` with the inline engine */
+  get temporal(): Client {
+    if (!this.#parts.temporal) throw new AsyncJobError('temporal.unavailable', 'the inline engine has no Temporal.');
+    return this.#parts.temporal.client;
+  }
+
+  /** The job classes that have a handler, with it. */
+  get handlers(): ReadonlyMap<JobClass, JobHandler> {
+    const { handlers } = this.#parts;
+    return new Map(handlers.handled().map(({ jobClass }) => [jobClass, handlers.handlerOf(jobClass)!.handler]));
+  }
+
+  /** This application's handler of a job class; wins over the module-wide one until it is disposed. */
+  handle<T extends AsyncJob>(jobClass: JobClass<T>, handler: JobHandler<T>, options: { populate?: string[] } = {}): Disposable {
+    const remove = this.#parts.handlers.handle(jobClass, handler as JobHandler, options.populate ?? []);
+    return { [Symbol.dispose]: remove };
+  }
+
+  /** Runs `fn` so that job classes without an `em` belong to this application. */
+  run<R>(fn: () => R): R {
+    return runInApplication(this, fn);
+  }
+
+  /** The statics of a job class, bound to this application. */
+  of<T extends AsyncJob>(jobClass: JobClass<T>): BoundJob<T> {
+    const { orm, handlers } = this.#parts;
+    const manager = (options?: Within) => {
+      this.#refuseClosed();
+      handlers.typeOf(jobClass);
+      return entityManagerFor(orm, null, options?.em);
+    };
+    return {
+      create: (data?: object, options?: Within) => this.#commands.create(jobClass, data, options),
+      enqueue: (data?: object, options?: EnqueueOptions) =>
+        this.#settledInline(this.#commands.enqueueNew(jobClass, data, options), options),
+      enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#commands.enqueueMany(jobClass, rows, options),
+      get: (id: string, options?: Within) => getJob(manager(options), jobClass, id),
+      find: (where: FilterQuery<T>, { em, ...options }: FindOptions<T, never> & Within = {}) =>
+        findJobs(manager(em ? { em } : {}), jobClass, where, options as FindOptions<T, never>),
+      latest: (options?: Within) => latestJob(manager(options), jobClass),
+      count: (where?: FilterQuery<T>, options?: Within) => countJobs(manager(options), jobClass, where),
+    } as unknown as BoundJob<T>;
+  }
+
+  async enqueue(job: AsyncJob, options: EnqueueOptions): Promise<void> {
+    await this.#commands.enqueue(job, options);
+    await this.#settledInline(Promise.resolve(job), options);
+  }
+
+  async retry(job: AsyncJob, options: EnqueueOptions): Promise<void> {
+    await this.#commands.retry(job, options);
+    await this.#settledInline(Promise.resolve(job), options);
+  }
+
+  revoke(job: AsyncJob, options: RevokeOptions): Promise<Status> {
+    return this.#commands.revoke(job, options);
+  }
+
+  async wait(job: AsyncJob, options: WaitOptions): Promise<void> {
+    await untilSettled(this.#parts.orm.em, job, options);
+    await this.refresh(job, {});
+  }
+
+  refresh(job: AsyncJob, options: Within): Promise<void> {
+    return this.#ownColumns.refresh(job, options);
+  }
+
+  save(job: AsyncJob, options: Within): Promise<void> {
+    return this.#ownColumns.save(job, options);
+  }
+
+  /** The inline engine has run the job by now, unless its transaction is still open: show what became of it. */
+  async #settledInline<T extends AsyncJob>(enqueued: Promise<T>, { em }: Within = {}): Promise<T> {
+    const job = await enqueued;
+    if (this.#parts.settings.engine !== 'inline' || entityManagerFor(this.#parts.orm, job, em).isInTransaction()) return job;
+    await this.refresh(job, {});
+    return job;
+  }
+
+  /** Runs `setup` and discovers handlers, once. Workers do it by themselves. */
+  prepare(): Promise<void> {
+    return (this.#ready ??= this.#prepare());
+  }
+
+  async #prepare(): Promise<void> {
+    const { handlers, log } = this.#parts;
+    this.#teardown = (await this.#config.setup?.(this)) ?? undefined;
+    const where = this.#handlersFolder ?? (await configPlace(process.cwd()));
+    if (where) {
+      const files = await this.run(() =>
+        discoverHandlers({ ...where, ...(this.#config.handlers ? { patterns: this.#config.handlers } : {}) }),
+      );
+      log.debug({ files }, 'handlers discovered');
+    }
+    for (const jobClass of registeredHandlers().keys()) handlers.typeOf(jobClass);
+  }
+
+  /**
+   * A worker for some queues of this application; `await worker.run()` runs it until SIGTERM, drained.
+   *
+   * @throws AsyncJobError `settings.invalid`, `handler.load_failed`, `database.schema`, `temporal.namespace`;
+   * with `wait: false` also `database.unavailable` and `temporal.unavailable`
+   */
+  async worker(options: WorkerOptions = {}): Promise<JobWorker> {
+    this.#refuseClosed();
+    const { JobWorker } = await import('../worker/index.ts');
+    await this.prepare();
+    return JobWorker.create(this.#parts, options);
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new AsyncJobError('app.closed', `the application '${this.name}' was closed.`);
+  }
+
+  /** Waits for dispatches under way, then closes connections. The ORM too, unless it was given initialised. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    applicationClosed(this);
+    await this.#parts.dispatcher.settled();
+    await this.#engine.close();
+    await this.#teardown?.();
+    await this.#parts.pool.end();
+    if (this.#ormIsOurs) await this.orm.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function describeTables(orm: MikroORM, handlers: HandlerTable): Pick<ApplicationParts, 'tables' | 'library'> {
+  const metadata = orm.getMetadata();
+  for (const entity of [AsyncJobAttempt, AsyncJobWorker]) {
+    if (!metadata.find(entity as never)) {
+      throw new AsyncJobError(
+        'job.not_an_entity',
+        `'${entity.name}' is not among the entities of the ORM. Put ...jobs(MyJob, …) into its entities: it adds the library's own.`,
+      );
+    }
+  }
+  const schema = orm.config.get('schema');
+  const tables = new Map<string, JobTable>();
+  for (const { jobType, jobClass } of handlers.types.values())
+    tables.set(jobType, jobTableOf(jobType, metadata.get(jobClass as never), schema));
+  return { tables, library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema) };
+}
+
+async function openEngine(
+  config: Config,
+  settings: Settings,
+  runAttemptWith: ApplicationParts['runAttemptWith'],
+): Promise<{ engine: JobEngine; temporal: TemporalConnection | null }> {
+  if (settings.engine === 'inline') return { engine: new InlineJobEngine(runAttemptWith(null)), temporal: null };
+  // Only now: a process with the inline engine needs no Temporal client.
+  const [{ resolveTemporal, TemporalConnection: Connection }, { TemporalJobEngine }] = await Promise.all([
+    import('../temporal/connection.ts'),
+    import('../temporal/temporal-job-engine.ts'),
+  ]);
+  const temporal = new Connection(resolveTemporal(config.temporal));
+  return { engine: new TemporalJobEngine({ connection: temporal, applicationName: config.name ?? '' }), temporal };
+}

@@ -1,0 +1,25 @@
+// The process's logger: pino, readable on a terminal and as JSON lines everywhere else.
+import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino';
+import pretty from 'pino-pretty';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const LOG_FORMATS = ['auto', 'pretty', 'json'] as const;
+/** `auto` is pretty when stdout is a terminal. */
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** The names that Celery has for levels which pino calls otherwise. */
+export const LOG_LEVEL_ALIASES: Readonly<Record<string, LogLevel>> = { warning: 'warn', critical: 'fatal' };
+
+/** A logger that writes to stdout. It writes synchronously, so that the last lines of a dying process are not lost. */
+export function createLog(level: LogLevel, options: { format?: LogFormat; destination?: DestinationStream } = {}): Logger {
+  const { format = 'auto', destination = pino.destination({ dest: 1, sync: true }) } = options;
+  // An Error goes under any of these names, as in most code that logs one.
+  const base = { level, serializers: { err: stdSerializers.err, error: stdSerializers.err } };
+  if (format === 'json' || (format === 'auto' && !process.stdout.isTTY)) return pino(base, destination);
+  return pino(
+    base,
+    pretty({ destination, sync: true, colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
+  );
+}

@@ -1,0 +1,30 @@
+// Connections of our own to the application's database: handlers that use up the application's pool, or a flush that
+// hangs, cannot keep the mirror from writing.
+import { Pool, type PoolConfig } from 'pg';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Log } from '../domain/ports.ts';
+
+const CONNECTIONS_MAX = 4;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Opens no connection yet. */
+export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
+  const theirs = (await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }).getNativeClient()) as Pool & {
+    options: PoolConfig;
+  };
+  const { options } = theirs;
+  const pool = new Pool({
+    ...options,
+    password: options.password!, // not enumerable, so that it is not printed
+    max: CONNECTIONS_MAX,
+    min: 0,
+    connectionTimeoutMillis: options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
+    application_name: 'asyncjob',
+    // A half-open connection is noticed instead of waited for.
+    keepAlive: true,
+  });
+  // Without a listener a dropped idle connection would end the process; the query in flight rejects by itself.
+  pool.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror was dropped'));
+  pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror broke')));
+  return pool;
+}

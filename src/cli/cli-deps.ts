@@ -1,0 +1,40 @@
+// The seam between the commands and the process that runs them: main.ts fills it in, tests fill in another world.
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Logger } from 'pino';
+import type { Config } from '../app/config.ts';
+import type { LoadedConfig } from '../app/load-config.ts';
+import type { LogFormat, LogLevel } from '../app/log.ts';
+import type { Settings } from '../app/settings.ts';
+import type { JobClass } from '../entity/job-types.ts';
+
+/** What the commands need of the world. */
+export interface CliDeps {
+  version: string;
+  cwd: string;
+  env: Readonly<Record<string, string | undefined>>;
+  /** For help and errors; log lines go to stdout by themselves. */
+  write: { out(text: string): void; err(text: string): void };
+  loadConfig(options: { file?: string | undefined; cwd: string }): Promise<LoadedConfig>;
+  createLog(level: LogLevel, options: { format: LogFormat }): Logger;
+  connect(
+    config: Config,
+    options: { settings: Settings; log: Logger; handlersFolder: { folder: string; extension: string }; wait: boolean },
+  ): Promise<WorkerApplication>;
+  /** Where Temporal is, as the application will see it. */
+  temporalTarget(config: Config): Promise<{ address: string; namespace: string }>;
+}
+
+/** What the worker command needs of the application object. */
+export interface WorkerApplication {
+  readonly name: string;
+  readonly orm: Pick<MikroORM, 'em'>;
+  /** Those that this application would run, once a worker was made. */
+  readonly handlers: ReadonlyMap<JobClass, unknown>;
+  worker(options: {
+    queues: string[];
+    concurrency: number;
+    wait: boolean;
+    drainTimeoutMs: number;
+  }): Promise<{ run(): Promise<void> } & AsyncDisposable>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,14 @@
+// Whose transaction a call joins: the EntityManager given, else the job's own when that is in a transaction, else the
+// ambient one (em.transactional, request context), else one of its own.
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { AsyncJob } from '../entity/async-job.ts';
+import { managerOf } from '../entity/own-changes.ts';
+
+export function entityManagerFor(orm: MikroORM, job: AsyncJob | null, given: EntityManager | undefined): EntityManager {
+  if (given) return given;
+  const own = job && managerOf(job);
+  if (own?.isInTransaction()) return own;
+  const ambient = orm.em.getContext(false);
+  if (ambient !== orm.em) return ambient as EntityManager;
+  return own ?? orm.em.fork();
+}

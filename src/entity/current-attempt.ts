@@ -1,0 +1,23 @@
+// The attempt that surrounds a handler, found by job.save() and by the activity that runs the handler.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AttemptRef } from '../domain/ports.ts';
+import type { AsyncJob } from './async-job.ts';
+
+export interface CurrentAttempt {
+  ref: AttemptRef;
+  job: AsyncJob;
+  /** Runs the handler with its task and job. */
+  runHandler(): Promise<unknown>;
+  /** Another attempt or a revocation took the row: the handler shall stop. */
+  overtaken(): void;
+}
+
+const storage = new AsyncLocalStorage<CurrentAttempt>();
+
+export function withAttempt<R>(attempt: CurrentAttempt, fn: () => R): R {
+  return storage.run(attempt, fn);
+}
+
+export function currentAttempt(): CurrentAttempt | undefined {
+  return storage.getStore();
+}

@@ -1,0 +1,361 @@
+// One attempt of a job, for any engine: ask the row, run the handler, write the outcome. What an end means is decided
+// here, from what the row says and from the counters on it.
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { RequestContext } from '@mikro-orm/core';
+import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
+import { AsyncJobError, GiveUp, RetryAfter, toErrorRecord } from '../domain/errors.ts';
+import type {
+  AttemptRef,
+  EndResult,
+  FailureOutcome,
+  HandBackReason,
+  JobMirror,
+  Log,
+  OwnChanges,
+  Row,
+  WriteResult,
+} from '../domain/ports.ts';
+import { decideRetry } from '../domain/retry-policy.ts';
+import { runInApplication, type Application } from '../entity/application.ts';
+import type { AsyncJob } from '../entity/async-job.ts';
+import { problemOfDuration, toMilliseconds } from '../entity/duration.ts';
+import type { RegisteredHandler } from '../entity/handler-registry.ts';
+import { withAttempt } from '../entity/current-attempt.ts';
+import { ownChanges } from '../entity/own-changes.ts';
+import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
+import { checkOutput } from './check-output.ts';
+import type { HandlerTable, JobType } from './handler-table.ts';
+
+/** What a worker process knows of itself: its registry row and what it runs. */
+export interface AttemptRegistry {
+  readonly id: string;
+  running(jobId: string): number;
+  list(jobId: string): () => void;
+}
+
+export interface AttemptDependencies {
+  application: Application;
+  orm: MikroORM;
+  handlers: HandlerTable;
+  mirror: JobMirror;
+  /** Null outside of worker processes (the inline engine). */
+  registry: AttemptRegistry | null;
+  openProgress(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void; failed(error: unknown): void }): ProgressSink;
+  isTransient(error: unknown): boolean;
+  isValueError(error: unknown): boolean;
+  log: Log;
+}
+
+const LOOK_AGAIN_MS = 1_000;
+const MISSING_HANDLER_RETRY_MS = 10_000;
+const WRITE_RETRY_MAX_MS = 5_000;
+/** Time that a handler gets to stop after its time limit, before its slot is taken from it. */
+const TIME_LIMIT_GRACE_MS = 5_000;
+
+type Invoke = (runHandler: () => Promise<unknown>) => Promise<unknown>;
+
+export async function runAttempt(host: AttemptHost, deps: AttemptDependencies, invoke: Invoke): Promise<AttemptEnd> {
+  const { ref } = host;
+  const jobType = deps.handlers.types.get(ref.jobType);
+  const registered = jobType && deps.handlers.handlerOf(jobType.jobClass);
+  if (!jobType || !registered) return missingHandler(host, deps);
+  // Listed before the start is sent and until the outcome is answered: others must never take this job for abandoned.
+  const runningHere = deps.registry ? deps.registry.running(ref.id) > 0 : false;
+  const unlist = deps.registry?.list(ref.id) ?? (() => undefined);
+  const attempt = new Attempt(host, deps, jobType, registered);
+  try {
+    const started = await attempt.start(runningHere);
+    return 'row' in started ? await attempt.run(started.row, invoke) : started;
+  } finally {
+    void attempt.handlerEnded.finally(unlist);
+  }
+}
+
+async function missingHandler(host: AttemptHost, deps: AttemptDependencies): Promise<AttemptEnd> {
+  const known = deps.handlers.handled().map(({ jobType }) => jobType);
+  const { ref, queue } = host;
+  const message = `no handler for '${ref.jobType}' on queue '${queue}' (this worker knows: ${known.join(', ') || 'none'}). Register it in a handlers module, or start the worker with --queue of the right one.`;
+  const error = toErrorRecord(new AsyncJobError('handler.missing', message), true);
+  deps.log.warn({ jobType: ref.jobType, jobId: ref.id, queue }, message);
+  if (deps.handlers.types.has(ref.jobType)) await deps.mirror.waiting(ref, error, new Date(Date.now() + MISSING_HANDLER_RETRY_MS));
+  return { kind: 'retry', error, delayMs: MISSING_HANDLER_RETRY_MS };
+}
+
+class Attempt {
+  readonly #host: AttemptHost;
+  readonly #deps: AttemptDependencies;
+  readonly #type: JobType;
+  readonly #registered: RegisteredHandler;
+  readonly #stop = new AbortController();
+  readonly #log: Log;
+  /** Settles when the handler has really returned, which may be after the attempt was given up. */
+  handlerEnded: Promise<void> = Promise.resolve();
+
+  constructor(host: AttemptHost, deps: AttemptDependencies, type: JobType, registered: RegisteredHandler) {
+    this.#host = host;
+    this.#deps = deps;
+    this.#type = type;
+    this.#registered = registered;
+    const { jobType, id, run, attempt } = host.ref;
+    this.#log = deps.log.child({ jobType, jobId: id, run, attempt });
+    follow(host.signal, () => this.#abort((host.signal.reason as AttemptStopped).reason ?? 'cancelled'));
+  }
+
+  get #ref(): AttemptRef {
+    return this.#host.ref;
+  }
+
+  #abort(reason: StopReason): void {
+    if (!this.#stop.signal.aborted) this.#stop.abort(new AttemptStopped(reason));
+  }
+
+  get #stopReason(): StopReason | null {
+    return this.#stop.signal.aborted ? (this.#stop.signal.reason as AttemptStopped).reason : null;
+  }
+
+  /** Asks the row; waits in place while an older execution of the job lives. */
+  async start(runningHere: boolean): Promise<AttemptEnd | { row: Row }> {
+    const { mirror, registry } = this.#deps;
+    for (;;) {
+      const running = runningHere && (registry?.running(this.#ref.id) ?? 0) > 1;
+      const verdict = await mirror.start(this.#ref, {
+        worker: registry?.id ?? null,
+        crashRetries: this.#type.policy.crashRetries,
+        runningHere: running,
+      });
+      switch (verdict.kind) {
+        case 'started':
+          return { row: verdict.row };
+        case 'succeeded':
+        case 'revoked':
+        case 'behind':
+        case 'not_found':
+          return { kind: verdict.kind };
+        case 'refused':
+          return { kind: 'refused', why: `the row is ${verdict.status} in run ${verdict.run}` };
+        case 'crashed': {
+          const error = toErrorRecord(
+            new AsyncJobError(
+              'job.crashed_repeatedly',
+              `the worker died at this job more often than crashRetries (${this.#type.policy.crashRetries}) allows.`,
+            ),
+            false,
+          );
+          return { kind: 'failed', error };
+        }
+        case 'wait':
+          this.#log.info(
+            { because: verdict.because },
+            verdict.because === 'held'
+              ? 'waiting: an older execution of this job still lives'
+              : 'waiting: this worker could not renew its registry row',
+          );
+      }
+      this.#host.heartbeat();
+      await sleep(LOOK_AGAIN_MS, this.#stop.signal);
+      if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
+      if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
+    }
+  }
+
+  run(row: Row, invoke: Invoke): Promise<AttemptEnd> {
+    const { application, orm } = this.#deps;
+    this.#log.info({}, 'started');
+    return runInApplication(application, () => RequestContext.create(orm.em, () => this.#runInContext(row, invoke)));
+  }
+
+  async #runInContext(row: Row, invoke: Invoke): Promise<AttemptEnd> {
+    const em = this.#deps.orm.em.getContext() as MikroORM['em'];
+    const job = em.map(this.#type.jobClass as never, row as never) as AsyncJob;
+    const progress = this.#deps.openProgress(this.#ref, {
+      overtaken: () => this.#abort('overtaken'),
+      revokeRequested: () => this.#abort('revoked'),
+      failed: (error) => this.#log.warn({ err: error }, 'progress could not be written; it is kept'),
+    });
+    // The engine gave the attempt up: whether the row still names it, only the row knows.
+    if (this.#host.lost) follow(this.#host.lost, () => void progress.ask());
+    this.#host.onRawHeartbeat?.((details) => progress.report(reportOf(details)));
+    const task = new AttemptTask({
+      host: this.#host,
+      job,
+      em,
+      progress,
+      signal: this.#stop.signal,
+      log: this.#log,
+      mirror: this.#deps.mirror,
+      overtaken: () => this.#abort('overtaken'),
+    });
+    const runHandler = async () => {
+      if (this.#registered.populate.length > 0) await em.populate(job, this.#registered.populate as never);
+      return this.#registered.handler(task, job);
+    };
+    const attempt = { ref: this.#ref, job, runHandler, overtaken: () => this.#abort('overtaken') };
+    const timer =
+      this.#type.policy.runTimeoutMs === null ? undefined : setTimeout(() => this.#abort('time_limit'), this.#type.policy.runTimeoutMs);
+    let output: unknown;
+    try {
+      output = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler)));
+    } catch (error) {
+      return await this.#ended(job, error);
+    } finally {
+      clearTimeout(timer);
+      await progress.close();
+    }
+    return this.#succeeded(em, job, output);
+  }
+
+  /** A handler that goes on long after its time limit loses its slot; what it does later is refused by the row. */
+  async #unlessItIgnoresTheTimeLimit(handler: Promise<unknown>): Promise<unknown> {
+    this.handlerEnded = handler.then(
+      () => undefined,
+      () => undefined,
+    );
+    const ignored = new Promise<never>((_, reject) => {
+      follow(this.#stop.signal, () => {
+        if (this.#stopReason !== 'time_limit') return;
+        const grace = setTimeout(() => reject(new HandlerHangs()), TIME_LIMIT_GRACE_MS);
+        void this.handlerEnded.then(() => clearTimeout(grace));
+      });
+    });
+    ignored.catch(() => undefined);
+    return Promise.race([handler, ignored]);
+  }
+
+  async #succeeded(em: MikroORM['em'], job: AsyncJob, output: unknown): Promise<AttemptEnd> {
+    let own: OwnChanges;
+    try {
+      checkOutput(output, this.#ref.jobType);
+      own = ownChanges(em, job);
+    } catch (error) {
+      return this.#failed(job, error, 'failed');
+    }
+    let result: WriteResult;
+    try {
+      result = await this.#untilWritten(() => this.#deps.mirror.succeeded(this.#ref, { output, own }));
+    } catch (error) {
+      if (!this.#deps.isValueError(error)) throw error;
+      const reason = (error as Error).message;
+      const columns = Object.keys(own).join(', ') || 'output';
+      return this.#failed(
+        job,
+        new AsyncJobError(
+          'handler.value_invalid',
+          `the handler's values were refused by the database (${reason}); changed columns: ${columns}.`,
+          { cause: error },
+        ),
+        'failed',
+      );
+    }
+    if (result === 'stale') {
+      this.#log.warn({}, 'finished, but another attempt or a revocation has taken the row: the result is dropped');
+      return { kind: 'refused', why: 'overtaken before the result was written' };
+    }
+    this.#log.info({}, 'succeeded');
+    return { kind: 'succeeded' };
+  }
+
+  /** The handler threw, or was stopped. */
+  async #ended(job: AsyncJob, error: unknown): Promise<AttemptEnd> {
+    const reason = this.#stopReason;
+    switch (reason) {
+      case null:
+        return this.#failed(job, error, 'failed');
+      case 'time_limit':
+        return this.#failed(job, timeLimitError(this.#type, error), 'time_limit');
+      case 'cancelled': {
+        // Asked for in Temporal, not through the row: the workflow's last word writes it, unless the row asks as well.
+        const { revokeRequested } = await this.#untilWritten(() => this.#deps.mirror.progress(this.#ref, {}));
+        if (!revokeRequested) return { kind: 'cancelled' };
+        return this.#handedBack('lost');
+      }
+      default:
+        return this.#handedBack(handBackReason(reason));
+    }
+  }
+
+  async #failed(job: AsyncJob, error: unknown, outcome: FailureOutcome): Promise<AttemptEnd> {
+    const failures = job.failures + 1;
+    const retryAfterMs = error instanceof RetryAfter ? retryDelayOf(error) : undefined;
+    const hangs = error instanceof AsyncJobError && error.cause instanceof HandlerHangs;
+    const record = toErrorRecord(error, true);
+    const decision = decideRetry(this.#type.policy.retry, {
+      failures,
+      errorNames: [record.type, ...(record.code ? [record.code] : [])],
+      // What hangs may still be at work: a second one beside it would break "never two at once".
+      gaveUp: error instanceof GiveUp || hangs || (error instanceof AsyncJobError && !error.retryable && outcome === 'failed'),
+      retryAfterMs,
+    });
+    record.retryable = decision.retry;
+    const nextAttemptAt = decision.retry ? new Date(Date.now() + decision.delayMs) : null;
+    const end = await this.#untilWritten(() => this.#deps.mirror.failed(this.#ref, { error: record, nextAttemptAt, outcome }));
+    const taken = this.#taken(end);
+    if (taken) return taken;
+    this.#log.error({ err: error, failures, nextAttemptAt }, decision.retry ? 'failed, will be tried again' : 'failed');
+    return decision.retry ? { kind: 'retry', error: record, delayMs: decision.delayMs } : { kind: 'failed', error: record };
+  }
+
+  async #handedBack(reason: HandBackReason): Promise<AttemptEnd> {
+    const end = await this.#untilWritten(() => this.#deps.mirror.handedBack(this.#ref, reason));
+    const taken = this.#taken(end);
+    if (taken) return taken;
+    this.#log.info({ reason }, 'handed back');
+    return { kind: 'handedBack', reason };
+  }
+
+  #taken({ result, status }: EndResult): AttemptEnd | null {
+    if (status === 'REVOKED') {
+      this.#log.info({}, 'revoked');
+      return { kind: 'revoked' };
+    }
+    return result === 'stale' ? { kind: 'refused', why: `another attempt has taken the row (it is ${status ?? 'gone'})` } : null;
+  }
+
+  /**
+   * The outcome of finished work must not be lost because PostgreSQL is away: the write is repeated, heartbeats go on.
+   */
+  async #untilWritten<R>(write: () => Promise<R>): Promise<R> {
+    for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, WRITE_RETRY_MAX_MS)) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!this.#deps.isTransient(error)) throw error;
+        this.#log.warn({ err: error }, 'the outcome could not be written yet; trying again');
+        this.#host.heartbeat();
+        await sleep(delayMs);
+      }
+    }
+  }
+}
+
+/** The handler did not stop at its time limit. */
+class HandlerHangs extends Error {}
+
+function timeLimitError(type: JobType, error: unknown): AsyncJobError {
+  const limit = `longer than runTimeout (${type.policy.runTimeoutMs} ms)`;
+  const message =
+    error instanceof HandlerHangs
+      ? `the attempt ran ${limit} and did not stop when task.signal aborted; its slot was taken from it.`
+      : `the attempt ran ${limit}.`;
+  return new AsyncJobError('job.time_limit', message, { cause: error });
+}
+
+// A wrong duration is no reason to lose the outcome: the policy's delay is taken.
+function retryDelayOf({ delay }: RetryAfter): number | undefined {
+  return problemOfDuration(delay) === undefined ? toMilliseconds(delay, 'RetryAfter') : undefined;
+}
+
+function handBackReason(reason: StopReason): HandBackReason {
+  return reason === 'shutdown' || reason === 'paused' ? reason : 'lost';
+}
+
+function follow(signal: AbortSignal, onAbort: () => void): void {
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    if (signal) follow(signal, () => (clearTimeout(timer), resolve()));
+  });
+}

@@ -1,0 +1,228 @@
+// The mirror in PostgreSQL: each fact is one guarded statement; a refused one is looked up to tell a duplicate from a
+// stale fact. It has its own small pool, so that handlers that use up the application's cannot keep it from writing.
+import type { Pool } from 'pg';
+import { AsyncJobError, toErrorMessage, toErrorRecord, type ErrorRecord } from '../domain/errors.ts';
+import { workflowIdOf } from '../domain/identity.ts';
+import type { Status } from '../domain/lifecycle.ts';
+import type {
+  AttemptRef,
+  EndResult,
+  FailureOutcome,
+  HandBackReason,
+  JobMirror,
+  OwnChanges,
+  ProgressReport,
+  Row,
+  RunRef,
+  StartVerdict,
+  WriteResult,
+} from '../domain/ports.ts';
+import type { JobTable, LibraryTables } from './job-table.ts';
+import * as statements from './statements.ts';
+import { isSchemaError } from './transient.ts';
+
+interface Position {
+  status: Status;
+  run: number;
+  attempt: number;
+  run_id: string | null;
+}
+
+type Statement = (table: JobTable, library: LibraryTables) => string;
+
+export class PostgresJobMirror implements JobMirror {
+  readonly #pool: Pool;
+  readonly #tables: ReadonlyMap<string, JobTable>;
+  readonly #library: LibraryTables;
+  readonly #built = new Map<Statement, Map<JobTable, string>>();
+
+  constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables) {
+    this.#pool = pool;
+    this.#tables = tables;
+    this.#library = library;
+  }
+
+  async dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
+    const rows = await this.#run(ref, statements.dispatchedStatement, [ref.id, ref.run, runId, workflowId]);
+    if (rows.length > 0) return 'applied';
+    const position = await this.#position(ref);
+    return position?.run === ref.run && position.run_id === runId ? 'duplicate' : 'stale';
+  }
+
+  async start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
+    const crashed = crashedRepeatedly(by.crashRetries);
+    const [row] = await this.#run(ref, statements.startStatement, [
+      ref.id,
+      ref.run,
+      ref.attempt,
+      ref.runId,
+      workflowIdOf(ref.jobType, ref.id, ref.run),
+      by.worker,
+      by.runningHere,
+      by.crashRetries,
+      JSON.stringify(crashed),
+      toErrorMessage(crashed),
+      ref.jobType,
+    ]);
+    if (!row) return this.#refusal(ref, by);
+    const status = row[this.#columnName(ref, 'status')] as Status;
+    if (status === 'REVOKED') return { kind: 'revoked' };
+    if (status === 'FAILURE') return { kind: 'crashed' };
+    return { kind: 'started', row };
+  }
+
+  async #refusal(ref: AttemptRef, by: { worker: string | null; runningHere: boolean }): Promise<StartVerdict> {
+    const [found] = await this.#run(ref, statements.startRefusalQuery, [ref.id, by.worker, by.runningHere]);
+    if (!found) return { kind: 'not_found' };
+    const { status, run, attempt, held, fresh } = found as unknown as Position & { held: boolean | null; fresh: boolean };
+    if (run !== ref.run || status === 'NEW') return { kind: 'refused', status, run };
+    if (status === 'SUCCESS') return { kind: 'succeeded' };
+    if (status === 'REVOKED') return { kind: 'revoked' };
+    if (status === 'FAILURE') return { kind: 'refused', status, run };
+    if (!fresh) return { kind: 'wait', because: 'registry' };
+    if (held) return { kind: 'wait', because: 'held' };
+    if (attempt >= ref.attempt) return { kind: 'behind' };
+    return { kind: 'wait', because: 'held' }; // it changed in between: look again
+  }
+
+  async waiting(ref: AttemptRef, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult> {
+    const rows = await this.#run(ref, statements.waitingStatement, [
+      ref.id,
+      ref.run,
+      ref.runId,
+      JSON.stringify(error),
+      toErrorMessage(error),
+      nextAttemptAt,
+    ]);
+    return rows.length > 0 ? 'applied' : 'stale';
+  }
+
+  async progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }> {
+    const checkpoint = said.checkpoint === undefined ? null : JSON.stringify(said.checkpoint);
+    const [row] = await this.#run(ref, statements.progressStatement, [
+      ...mine(ref),
+      said.progress ?? null,
+      said.message !== undefined,
+      said.message ?? null,
+      checkpoint,
+    ]);
+    return { result: row ? 'applied' : 'stale', revokeRequested: row?.['revoke_requested'] === true };
+  }
+
+  async saved(ref: AttemptRef, own: OwnChanges): Promise<WriteResult> {
+    const rows = await this.#query(ref, statements.savedStatement(this.#table(ref), Object.keys(own)), [
+      ...mine(ref),
+      ...Object.values(own),
+    ]);
+    return rows.length > 0 ? 'applied' : 'stale';
+  }
+
+  async succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
+    const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
+    const rows = await this.#query(ref, statements.succeededStatement(this.#table(ref), Object.keys(end.own)), [
+      ...mine(ref),
+      output,
+      ...Object.values(end.own),
+    ]);
+    if (rows.length > 0) return 'applied';
+    const position = await this.#position(ref);
+    return isMine(position, ref) && position.status === 'SUCCESS' ? 'duplicate' : 'stale';
+  }
+
+  async failed(ref: AttemptRef, end: { error: ErrorRecord; nextAttemptAt: Date | null; outcome: FailureOutcome }): Promise<EndResult> {
+    return this.#end(ref, statements.failedStatement, [
+      ...mine(ref),
+      JSON.stringify(end.error),
+      toErrorMessage(end.error),
+      end.nextAttemptAt,
+      end.outcome,
+      ref.jobType,
+    ]);
+  }
+
+  async handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult> {
+    return this.#end(ref, statements.handedBackStatement, [...mine(ref), reason, ref.jobType]);
+  }
+
+  async finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult> {
+    const message = end.error && toErrorMessage(end.error);
+    const [row] = await this.#run(ref, statements.finalizedStatement, [
+      ref.id,
+      ref.run,
+      ref.runId,
+      end.status,
+      end.error && JSON.stringify(end.error),
+      message,
+      ref.jobType,
+    ]);
+    if (row) return { result: 'applied', status: row['status'] as Status };
+    const position = await this.#position(ref);
+    const settledByUs = position?.run === ref.run && position.run_id === ref.runId && position.status === end.status;
+    return { result: settledByUs ? 'duplicate' : 'stale', status: position?.status ?? null };
+  }
+
+  /** An end of an attempt that is no success; its own write repeated counts as applied. */
+  async #end(ref: AttemptRef, statement: Statement, values: unknown[]): Promise<EndResult> {
+    const [row] = await this.#run(ref, statement, values);
+    if (row) return { result: 'applied', status: row['status'] as Status };
+    const position = await this.#position(ref);
+    const moved = isMine(position, ref) && position.status !== 'STARTED' && position.status !== 'SUCCESS';
+    return { result: moved ? 'duplicate' : 'stale', status: position?.status ?? null };
+  }
+
+  async #position(ref: { jobType: string; id: string }): Promise<Position | undefined> {
+    const [row] = await this.#run(ref, statements.positionQuery, [ref.id]);
+    return row as Position | undefined;
+  }
+
+  #run(ref: { jobType: string }, statement: Statement, values: unknown[]): Promise<Row[]> {
+    const table = this.#table(ref);
+    let byTable = this.#built.get(statement);
+    if (!byTable) this.#built.set(statement, (byTable = new Map()));
+    let text = byTable.get(table);
+    if (!text) byTable.set(table, (text = statement(table, this.#library)));
+    return this.#query(ref, text, values);
+  }
+
+  async #query(ref: { jobType: string }, text: string, values: unknown[]): Promise<Row[]> {
+    try {
+      return (await this.#pool.query(text, values)).rows as Row[];
+    } catch (error) {
+      if (!isSchemaError(error)) throw error;
+      throw new AsyncJobError(
+        'database.schema',
+        `the table of '${ref.jobType}' is missing or out of date (${(error as Error).message}). Run the application's migrations (npx mikro-orm migration:up).`,
+        { cause: error },
+      );
+    }
+  }
+
+  #table(ref: { jobType: string }): JobTable {
+    const table = this.#tables.get(ref.jobType);
+    if (!table)
+      throw new AsyncJobError(
+        'job.not_an_entity',
+        `'${ref.jobType}' is not among the entities of the ORM. Add it to jobs(…) in the MikroORM configuration.`,
+      );
+    return table;
+  }
+
+  #columnName(ref: { jobType: string }, property: string): string {
+    return this.#table(ref).columns[property]!.slice(1, -1);
+  }
+}
+
+const mine = (ref: AttemptRef): unknown[] => [ref.id, ref.run, ref.attempt, ref.runId];
+
+function isMine(position: Position | undefined, ref: AttemptRef): position is Position {
+  return position?.run === ref.run && position.attempt === ref.attempt && position.run_id === ref.runId;
+}
+
+function crashedRepeatedly(crashRetries: number): ErrorRecord {
+  const times = crashRetries + 1;
+  const error = new AsyncJobError(
+    'job.crashed_repeatedly',
+    `the worker died ${times} time${times === 1 ? '' : 's'} while it ran this job (crashRetries: ${crashRetries}). Look at the workers' logs and memory before you retry it.`,
+  );
+  return { ...toErrorRecord(error, false), stack: undefined };
+}

@@ -1,0 +1,215 @@
+// Every statement that writes a lifecycle column, one builder each, with its guard. Nothing else in this library, and
+// no flush of the application, writes them. Parameters are numbered as in the builder's comment; `j` is the job's row.
+import { OPEN_STATUSES, statusesBefore, type JobEvent, type Status } from '../domain/lifecycle.ts';
+import type { JobTable, LibraryTables } from './job-table.ts';
+
+type Builder = (table: JobTable, library: LibraryTables) => string;
+
+const list = (statuses: readonly Status[]) => statuses.map((status) => `'${status}'`).join(', ');
+const leaves = (event: JobEvent) => list(statusesBefore(event));
+
+/** The attempt that writes is the one that the row knows: $1 id, $2 run, $3 attempt, $4 run id. */
+const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 and j.${c.attempt} = $3 and j.${c.runId} = $4`;
+
+/**
+ * The row's holder lives and either says that it runs the job, or has not published its list since it started it.
+ * Correlated, so that it is judged anew when the row changed while the statement waited for it.
+ */
+const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables) =>
+  `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and h.expires_at > now()
+     and (h.jobs @> to_jsonb(j.${c.id}::text) or h.beat <= j.${c.holderBeat}))`;
+
+/** Where the holder is this very process ($me), what it really runs counts, not what it published. */
+const held = (table: JobTable, library: LibraryTables, me: string, runningHere: string) =>
+  `(case when j.${table.columns.holder} = ${me} then ${runningHere} else ${heldByAnother(table, library)} end)`;
+
+/** The row's holder is another worker whose registry row ran out without an orderly end. */
+const holderDied = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
+  `(j.${c.holder} is not null and j.${c.holder} is distinct from ${me}
+     and not exists (select 1 from ${workers} h where h.id = j.${c.holder} and (h.stopped_at is not null or h.expires_at > now())))`;
+
+/** This worker may start jobs: its own registry row is fresh. Null = no worker process (the inline engine). */
+const ownBeatFresh = ({ workers }: LibraryTables, me: string) =>
+  `(${me} is null or exists (select 1 from ${workers} w where w.id = ${me} and w.stopped_at is null and w.expires_at > now()))`;
+
+const setColumns = (table: JobTable, own: readonly string[], first: number) =>
+  own.map((column, i) => `, ${column} = $${first + i}`).join('');
+
+/** NEW → PENDING. $1 id, $2 queue or null, $3 not before or null, $4 priority or null, then own columns. */
+export const enqueueStatement = (table: JobTable, own: readonly string[]): string => {
+  const c = table.columns;
+  return `update ${table.name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
+      ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now()${setColumns(table, own, 5)}
+    where j.${c.id} = $1 and j.${c.status} in (${leaves('enqueued')})
+    returning *`;
+};
+
+/** FAILURE, REVOKED → PENDING, next run; the holder stays, since its execution may still live. Parameters as for enqueue. */
+export const retryStatement: Builder = ({ name, columns: c }) =>
+  `update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
+      ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now(),
+      ${c.attempt} = 0, ${c.failures} = 0, ${c.crashes} = 0, ${c.runId} = null, ${c.workflowId} = null,
+      ${c.startedAt} = null, ${c.endedAt} = null, ${c.nextAttemptAt} = null, ${c.progress} = null, ${c.progressMessage} = null,
+      ${c.output} = null, ${c.error} = null, ${c.errorMessage} = null,
+      ${c.revokeRequestedAt} = null, ${c.revokeReason} = null, ${c.revokedBy} = null
+    where j.${c.id} = $1 and j.${c.status} in (${leaves('retried')})
+    returning *`;
+
+/** NEW, PENDING → REVOKED; STARTED → intent only, unless terminated. $1 id, $2 reason, $3 by, $4 terminate. */
+export const revokeStatement: Builder = ({ name, columns: c }) => {
+  const atOnce = `(j.${c.status} in ('NEW', 'PENDING') or $4::boolean)`;
+  return `update ${name} j set ${c.status} = case when ${atOnce} then 'REVOKED' else j.${c.status} end,
+      ${c.endedAt} = case when ${atOnce} then now() else j.${c.endedAt} end,
+      ${c.nextAttemptAt} = case when ${atOnce} then null else j.${c.nextAttemptAt} end,
+      ${c.revokeRequestedAt} = coalesce(j.${c.revokeRequestedAt}, now()), ${c.revokeReason} = coalesce($2::text, j.${c.revokeReason}),
+      ${c.revokedBy} = coalesce($3::text, j.${c.revokedBy}), ${c.updatedAt} = now()
+    where j.${c.id} = $1 and j.${c.status} in (${leaves('revoked')})
+    returning *`;
+};
+
+/** Notes the execution of a run. $1 id, $2 run, $3 run id, $4 workflow id. */
+export const dispatchedStatement: Builder = ({ name, columns: c }) =>
+  `update ${name} j set ${c.runId} = $3, ${c.workflowId} = $4, ${c.updatedAt} = now()
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is null
+    returning j.${c.id}`;
+
+/**
+ * The start of an attempt, and the only place where a crash is counted.
+ * $1 id, $2 run, $3 attempt, $4 run id, $5 workflow id, $6 this worker or null, $7 the job runs here already,
+ * $8 crash retries, $9 error of a job that crashes repeatedly (jsonb), $10 its message, $11 job type.
+ */
+export const startStatement: Builder = (table, library) => {
+  const c = table.columns;
+  const died = `(j.${c.status} = 'STARTED' and ${holderDied(table, library, '$6::text')})`;
+  const revoked = `j.${c.revokeRequestedAt} is not null`;
+  const crashedTooOften = `(${died} and j.${c.crashes} + 1 > $8::int)`;
+  const settled = `(${revoked} or ${crashedTooOften})`;
+  const repeated = `(j.${c.attempt} = $3 and j.${c.runId} = $4 and j.${c.status} = 'STARTED' and j.${c.holder} = $6::text and not $7::boolean)`;
+  return `with old as (select ${c.run} as run, ${c.attempt} as attempt, ${c.crashes} as crashes, ${c.workerId} as worker_id, ${c.startedAt} as started_at
+      from ${table.name} where ${c.id} = $1),
+    moved as (update ${table.name} j set
+      ${c.status} = case when ${revoked} then 'REVOKED' when ${crashedTooOften} then 'FAILURE' else 'STARTED' end,
+      ${c.crashes} = j.${c.crashes} + case when ${died} then 1 else 0 end,
+      ${c.attempt} = case when ${settled} then j.${c.attempt} else $3 end,
+      ${c.runId} = $4, ${c.workflowId} = $5,
+      ${c.workerId} = case when ${settled} then j.${c.workerId} else $6::text end,
+      ${c.holder} = case when ${settled} then j.${c.holder} else $6::text end,
+      ${c.holderBeat} = case when ${settled} then j.${c.holderBeat} else (select w.beat from ${library.workers} w where w.id = $6::text) end,
+      ${c.startedAt} = case when ${settled} then j.${c.startedAt} else now() end,
+      ${c.endedAt} = case when ${settled} then now() end,
+      ${c.error} = case when ${crashedTooOften} and not ${revoked} then $9::jsonb else j.${c.error} end,
+      ${c.errorMessage} = case when ${crashedTooOften} and not ${revoked} then $10 else j.${c.errorMessage} end,
+      ${c.nextAttemptAt} = null, ${c.updatedAt} = now()
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.status} in (${leaves('started')}) and ${ownBeatFresh(library, '$6::text')}
+      and (${repeated} or (j.${c.attempt} < $3 and not ${held(table, library, '$6::text', '$7::boolean')}))
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at)
+      select $11, $1, old.run, old.attempt, 'crashed', old.worker_id, old.started_at
+      from moved m, old where m.${c.crashes} > old.crashes)
+    select * from moved`;
+};
+
+/** Why a start was refused. $1 id, $2 this worker or null, $3 the job runs here already. */
+export const startRefusalQuery: Builder = (table, library) => {
+  const c = table.columns;
+  return `select j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt,
+      ${held(table, library, '$2::text', '$3::boolean')} as held, ${ownBeatFresh(library, '$2::text')} as fresh
+    from ${table.name} j where j.${c.id} = $1`;
+};
+
+/** What the row knows, for telling a duplicate from a stale fact. $1 id. */
+export const positionQuery: Builder = ({ name, columns: c }) =>
+  `select j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt, j.${c.runId} as run_id from ${name} j where j.${c.id} = $1`;
+
+/** Why a PENDING row does not start. $1 id, $2 run, $3 run id, $4 error (jsonb), $5 message, $6 next attempt at. */
+export const waitingStatement: Builder = ({ name, columns: c }) =>
+  `update ${name} j set ${c.error} = $4::jsonb, ${c.errorMessage} = $5, ${c.nextAttemptAt} = $6, ${c.updatedAt} = now()
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.status} = 'PENDING' and (j.${c.runId} is null or j.${c.runId} = $3)
+    returning j.${c.id}`;
+
+/** $1–$4 mine, $5 progress or null, $6 whether there is a message, $7 message, $8 checkpoint (jsonb) or null. */
+export const progressStatement: Builder = (table) => {
+  const c = table.columns;
+  return `update ${table.name} j set ${c.progress} = coalesce($5, j.${c.progress}), ${c.progressMessage} = case when $6::boolean then $7 else j.${c.progressMessage} end,
+      ${c.checkpoint} = coalesce($8::jsonb, j.${c.checkpoint}), ${c.updatedAt} = now()
+    where ${mine(table)} and j.${c.status} = 'STARTED'
+    returning j.${c.revokeRequestedAt} is not null as revoke_requested`;
+};
+
+/** The handler's own columns while it runs. $1–$4 mine, then own columns. */
+export const savedStatement = (table: JobTable, own: readonly string[]): string => {
+  const c = table.columns;
+  return `update ${table.name} j set ${c.updatedAt} = now()${setColumns(table, own, 5)}
+    where ${mine(table)} and j.${c.status} = 'STARTED'
+    returning j.${c.id}`;
+};
+
+/** STARTED → SUCCESS, with the handler's own columns. $1–$4 mine, $5 output (jsonb), then own columns. */
+export const succeededStatement = (table: JobTable, own: readonly string[]): string => {
+  const c = table.columns;
+  return `update ${table.name} j set ${c.status} = 'SUCCESS', ${c.progress} = 1, ${c.output} = $5::jsonb, ${c.endedAt} = now(), ${c.updatedAt} = now(),
+      ${c.holder} = null, ${c.holderBeat} = null, ${c.error} = null, ${c.errorMessage} = null, ${c.nextAttemptAt} = null${setColumns(table, own, 6)}
+    where ${mine(table)} and j.${c.status} in (${leaves('succeeded')})
+    returning j.${c.id}`;
+};
+
+/**
+ * STARTED → PENDING, FAILURE, or REVOKED when that was asked for.
+ * $1–$4 mine, $5 error (jsonb), $6 message, $7 next attempt at (null = FAILURE), $8 outcome, $9 job type.
+ */
+export const failedStatement: Builder = (table, library) => {
+  const c = table.columns;
+  const revoked = `j.${c.revokeRequestedAt} is not null`;
+  return `with moved as (update ${table.name} j set
+      ${c.status} = case when ${revoked} then 'REVOKED' when $7::timestamptz is null then 'FAILURE' else 'PENDING' end,
+      ${c.failures} = j.${c.failures} + 1, ${c.holder} = null, ${c.holderBeat} = null, ${c.error} = $5::jsonb, ${c.errorMessage} = $6,
+      ${c.nextAttemptAt} = case when ${revoked} then null else $7::timestamptz end,
+      ${c.endedAt} = case when ${revoked} or $7::timestamptz is null then now() end, ${c.updatedAt} = now()
+    where ${mine(table)} and j.${c.status} in (${leaves('failed')}) and j.${c.status} = 'STARTED'
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error, error_message)
+      select $9, $1, $2, $3, case when m.${c.status} = 'REVOKED' then 'revoked' else $8 end, m.${c.workerId}, m.${c.startedAt}, $5::jsonb, $6 from moved m)
+    select ${c.status} as status from moved`;
+};
+
+/** STARTED → PENDING, or REVOKED when that was asked for. Only once the handler has ended. $1–$4 mine, $5 message, $6 job type. */
+export const handedBackStatement: Builder = (table, library) => {
+  const c = table.columns;
+  const revoked = `j.${c.revokeRequestedAt} is not null`;
+  return `with moved as (update ${table.name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
+      ${c.holder} = null, ${c.holderBeat} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
+    where ${mine(table)} and j.${c.status} = 'STARTED'
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
+      select $6, $1, $2, $3, case when m.${c.status} = 'REVOKED' then 'revoked' else 'handed_back' end, m.${c.workerId}, m.${c.startedAt}, $5 from moved m)
+    select ${c.status} as status from moved`;
+};
+
+/**
+ * The workflow's last word: PENDING, STARTED → FAILURE or REVOKED. The holder stays: its execution may still live.
+ * $1 id, $2 run, $3 run id, $4 status, $5 error (jsonb) or null, $6 message or null, $7 job type.
+ */
+export const finalizedStatement: Builder = (table, library) => {
+  const c = table.columns;
+  const revoked = `($4 = 'REVOKED' or j.${c.revokeRequestedAt} is not null)`;
+  return `with old as (select ${c.status} as status from ${table.name} where ${c.id} = $1),
+    moved as (update ${table.name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'FAILURE' end,
+      ${c.error} = case when ${revoked} then j.${c.error} else $5::jsonb end, ${c.errorMessage} = case when ${revoked} then j.${c.errorMessage} else $6 end,
+      ${c.endedAt} = now(), ${c.nextAttemptAt} = null, ${c.updatedAt} = now(), ${c.runId} = $3
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.status} in (${list(OPEN_STATUSES)}) and (j.${c.runId} is null or j.${c.runId} = $3)
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error, error_message)
+      select $7, $1, $2, m.${c.attempt}, case when m.${c.status} = 'REVOKED' then 'revoked' else 'time_limit' end, m.${c.workerId}, m.${c.startedAt}, $5::jsonb, $6
+      from moved m, old where old.status = 'STARTED')
+    select ${c.status} as status from moved`;
+};
+
+/** Committed, never dispatched: the relay's sweep. $1 grace in milliseconds, $2 batch size. */
+export const undispatchedQuery: Builder = ({ name, columns: c }) =>
+  `select j.${c.id}::text as id, j.${c.run} as run, j.${c.queue} as queue, j.${c.runAt} as run_at, j.${c.priority} as priority,
+      extract(epoch from now() - coalesce(j.${c.enqueuedAt}, j.${c.createdAt})) * 1000 as age_ms
+    from ${name} j
+    where j.${c.status} = 'PENDING' and j.${c.runId} is null
+      and (j.${c.enqueuedAt} is null or j.${c.enqueuedAt} < now() - make_interval(secs => $1::float8 / 1000))
+    order by j.${c.enqueuedAt} nulls first
+    limit $2`;

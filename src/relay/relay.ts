@@ -1,0 +1,109 @@
+// Sweeps what was committed and never dispatched: the process that enqueued died, Temporal was away, or the row was
+// inserted by SQL. Every worker process has one; a job is dispatched by one of them at a time.
+import type { Log } from '../domain/ports.ts';
+
+/** A run as the sweep finds it. */
+export interface UndispatchedRun {
+  jobType: string;
+  id: string;
+  run: number;
+  queue: string;
+  runAt: Date | null;
+  priority: number | null;
+  ageMs: number;
+}
+
+export interface RelaySource {
+  /**
+   * Calls `dispatch` with up to `limit` runs that no other relay works on meanwhile; returns how many there were.
+   * `graceMs`: who enqueued gets so long to dispatch by itself.
+   */
+  sweep(options: { graceMs: number; limit: number }, dispatch: (runs: UndispatchedRun[]) => Promise<void>): Promise<number>;
+}
+
+export interface RelayParts {
+  source: RelaySource;
+  /** Whether the engine has taken the run; false when it is away. */
+  dispatch(run: UndispatchedRun): Promise<boolean>;
+  intervalMs: number;
+  log: Log;
+}
+
+const GRACE_MS = 2_000;
+const BATCH_SIZE = 100;
+const DISPATCHES_AT_ONCE = 20;
+/** While Temporal is away, sweeps become rarer up to this. */
+const AWAY_INTERVAL_MAX_MS = 15_000;
+
+export class Relay {
+  readonly #parts: RelayParts;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { intervalMs, log } = this.#parts;
+    let pauseMs = intervalMs;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const { found, away } = await this.sweep();
+        if (away) pauseMs = Math.min(Math.max(pauseMs * 2, intervalMs), Math.max(intervalMs, AWAY_INTERVAL_MAX_MS));
+        else pauseMs = found === BATCH_SIZE ? 0 : intervalMs; // a full batch: there is more
+      } catch (error) {
+        log.warn({ err: error }, 'the sweep for undispatched jobs failed; it is repeated');
+        pauseMs = Math.min(Math.max(pauseMs * 2, intervalMs), Math.max(intervalMs, AWAY_INTERVAL_MAX_MS));
+      }
+      // Jitter: relays that started together do not sweep together.
+      await pause(pauseMs * (0.75 + Math.random() / 2), this.#stop.signal);
+    }
+  }
+
+  /** One sweep. */
+  async sweep(): Promise<{ found: number; away: boolean }> {
+    let away = false;
+    const found = await this.#parts.source.sweep({ graceMs: GRACE_MS, limit: BATCH_SIZE }, async (runs) => {
+      if (runs.length === 0) return;
+      const queue = runs.values();
+      let dispatched = 0;
+      const next = async () => {
+        for (const run of queue) {
+          if (away || this.#stop.signal.aborted) return;
+          if (await this.#parts.dispatch(run)) dispatched++;
+          else away = true;
+        }
+      };
+      await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));
+      const oldestMs = Math.round(Math.max(...runs.map(({ ageMs }) => ageMs)));
+      this.#parts.log.info(
+        { found: runs.length, dispatched, oldestMs },
+        away ? 'Temporal is away: committed jobs wait for their dispatch' : 'dispatched what was left behind',
+      );
+    });
+    return { found, away };
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

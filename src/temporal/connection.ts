@@ -1,0 +1,107 @@
+// Where Temporal is and how to talk to it: the application's settings over the TEMPORAL_* variables and the profile
+// file of Temporal's own tools. The connection is lazy and pure JavaScript: no native core in web processes.
+import { Client, Connection } from '@temporalio/client';
+import type { ConnectionOptions, TLSConfig } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { ClientConnectConfig } from '@temporalio/envconfig';
+import { AsyncJobError } from '../domain/errors.ts';
+import { toTemporalError } from './failures.ts';
+import type { TemporalTarget } from './failures.ts';
+
+/** `temporal` of the configuration; what is absent comes from TEMPORAL_* and the profile file, then Temporal's defaults. */
+export interface TemporalOptions {
+  /** `host:port`. @default 'localhost:7233' */
+  address?: string | undefined;
+  /** @default 'default' */
+  namespace?: string | undefined;
+  tls?: TLSConfig | boolean | undefined;
+  apiKey?: string | undefined;
+  /** Codecs and converters for what crosses Temporal; workers and clients need the same. */
+  dataConverter?: DataConverter | undefined;
+}
+
+/** Everything resolved; `connectionOptions` suit the client's `Connection` and the worker's `NativeConnection`. */
+export interface TemporalSettings extends TemporalTarget {
+  connectionOptions: ClientConnectConfig['connectionOptions'] & { address: string };
+  dataConverter: DataConverter | undefined;
+}
+
+/** @throws AsyncJobError `settings.invalid` when the profile file cannot be read */
+export function resolveTemporal(
+  options: TemporalOptions = {},
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): TemporalSettings {
+  const { connectionOptions: found, namespace } = loadEnvironment(env);
+  const address = options.address ?? found.address ?? 'localhost:7233';
+  const apiKey = options.apiKey ?? found.apiKey;
+  const tls = options.tls ?? (options.apiKey === undefined ? found.tls : (found.tls ?? true));
+  return {
+    address,
+    namespace: options.namespace ?? namespace ?? 'default',
+    connectionOptions: { ...without(found, undefined), address, ...without({ apiKey, tls }, undefined) },
+    dataConverter: options.dataConverter,
+  };
+}
+
+function loadEnvironment(env: Readonly<Record<string, string | undefined>>): ClientConnectConfig {
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: without(env, undefined) as Record<string, string> });
+  } catch (error) {
+    throw new AsyncJobError(
+      'settings.invalid',
+      `Temporal's settings (TEMPORAL_* variables or profile file) cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+function without<T extends object>(fields: T, value: unknown): { [Key in keyof T]: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, each]) => each !== value)) as {
+    [Key in keyof T]: Exclude<T[Key], undefined>;
+  };
+}
+
+/** One lazy connection with its client. */
+export class TemporalConnection {
+  readonly settings: TemporalSettings;
+  readonly client: Client;
+  readonly #connection: Connection;
+
+  constructor(settings: TemporalSettings) {
+    this.settings = settings;
+    this.#connection = Connection.lazy({
+      ...(settings.connectionOptions as ConnectionOptions),
+      // gRPC's own back-off grows to two minutes: too long for a server that is back.
+      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2_000 },
+    });
+    this.client = new Client({
+      connection: this.#connection,
+      namespace: settings.namespace,
+      ...(settings.dataConverter === undefined ? {} : { dataConverter: settings.dataConverter }),
+    });
+  }
+
+  /** Calls made in `call` fail after `deadlineMs`; failures are `temporal.unavailable` or `temporal.namespace` where they mean that. */
+  async within<T>(deadlineMs: number, call: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#connection.withDeadline(Date.now() + deadlineMs, call);
+    } catch (error) {
+      throw toTemporalError(error, this.settings);
+    }
+  }
+
+  /**
+   * Returns when Temporal answers and has the namespace.
+   *
+   * @throws AsyncJobError `temporal.unavailable`, `temporal.namespace`
+   */
+  async check(deadlineMs = 5_000): Promise<void> {
+    const { namespace } = this.settings;
+    await this.within(deadlineMs, () => this.client.workflowService.describeNamespace({ namespace }));
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

@@ -1,0 +1,78 @@
+// Turns what the Temporal client throws into errors that say where Temporal was looked for and what to do.
+import { isGrpcServiceError } from '@temporalio/client';
+import { NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/common';
+import { AsyncJobError } from '../domain/errors.ts';
+
+/** Where Temporal is, for messages. */
+export interface TemporalTarget {
+  address: string;
+  namespace: string;
+}
+
+const GRPC = {
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** `temporal.unavailable` or `temporal.namespace`; what is neither (a wrong argument, a bug) comes back as it is. */
+export function toTemporalError(error: unknown, target: TemporalTarget): unknown {
+  if (error instanceof AsyncJobError) return error;
+  if (isNamespaceNotFound(error)) return namespaceNotFound(target, error);
+  const grpc = grpcErrorOf(error);
+  if (grpc === undefined || grpc.code === GRPC.INVALID_ARGUMENT || grpc.code === GRPC.NOT_FOUND) return error;
+  return new AsyncJobError('temporal.unavailable', `${reasonOf(grpc.code, target)} (${grpc.details || grpc.message})`, { cause: error });
+}
+
+export function unavailable({ address, namespace }: TemporalTarget, detail: string, cause?: unknown): AsyncJobError {
+  return new AsyncJobError('temporal.unavailable', `no Temporal at ${address} (namespace '${namespace}'): ${detail}. ${ADVICE}`, { cause });
+}
+
+export function namespaceNotFound({ address, namespace }: TemporalTarget, cause?: unknown): AsyncJobError {
+  const advice = `Create it (temporal operator namespace create --namespace ${namespace}), or name another one with TEMPORAL_NAMESPACE or temporal.namespace`;
+  return new AsyncJobError('temporal.namespace', `Temporal at ${address} has no namespace '${namespace}'. ${advice}.`, { cause });
+}
+
+/** Whether the answer means that the execution does not exist, or not any more. */
+export function isExecutionNotFound(error: unknown): boolean {
+  if (isNamespaceNotFound(error)) return false;
+  return error instanceof WorkflowNotFoundError || grpcErrorOf(error)?.code === GRPC.NOT_FOUND;
+}
+
+export function isNamespaceNotFound(error: unknown): boolean {
+  if (error instanceof NamespaceNotFoundError) return true;
+  const grpc = grpcErrorOf(error);
+  return grpc?.code === GRPC.NOT_FOUND && /\bnamespace .*not found/i.test(grpc.details || grpc.message);
+}
+
+const ADVICE = 'Start it (npx asyncjob dev), or set TEMPORAL_ADDRESS or temporal.address; committed jobs are dispatched once it is back';
+
+function reasonOf(code: number, { address, namespace }: TemporalTarget): string {
+  switch (code) {
+    case GRPC.DEADLINE_EXCEEDED:
+      return `Temporal at ${address} (namespace '${namespace}') did not answer in time. ${ADVICE}`;
+    case GRPC.PERMISSION_DENIED:
+    case GRPC.UNAUTHENTICATED:
+      return `Temporal at ${address} refused the credentials for namespace '${namespace}'. Check TEMPORAL_API_KEY or temporal.apiKey, and temporal.tls`;
+    case GRPC.RESOURCE_EXHAUSTED:
+      return `Temporal at ${address} takes no more calls for namespace '${namespace}' now. Raise its rate limits, or enqueue more slowly`;
+    default:
+      return `no Temporal at ${address} (namespace '${namespace}'). ${ADVICE}`;
+  }
+}
+
+interface GrpcError {
+  code: number;
+  details?: string;
+  message: string;
+}
+
+/** The gRPC error itself, or the cause of the SDK's ServiceError. */
+function grpcErrorOf(error: unknown): GrpcError | undefined {
+  if (isGrpcServiceError(error)) return error;
+  const cause = error instanceof Error ? error.cause : undefined;
+  return isGrpcServiceError(cause) ? cause : undefined;
+}

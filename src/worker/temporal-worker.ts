@@ -1,0 +1,138 @@
+// The Temporal side of a worker process: one native connection, one SDK worker per queue, one workflow bundle.
+// What attempts do, signals, the registry and restarts are not here.
+import { Worker } from '@temporalio/worker';
+import type { ActivityInterceptorsFactory, NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { JobActivities } from '../../activities/index.ts';
+import type { Log } from '../domain/ports.ts';
+import type { TemporalSettings } from '../temporal/connection.ts';
+import { connectNative } from './connect-native.ts';
+import { installRuntime } from './temporal-runtime.ts';
+import { loadWorkflowBundle } from './workflow-bundle.ts';
+
+export interface TemporalWorkerOptions {
+  settings: TemporalSettings;
+  /** Temporal's names of the queues (`taskQueueOf`); each gets an SDK worker. */
+  taskQueues: readonly string[];
+  /** Attempts that one queue may hold; with several queues, FairSlots limit how many of them run. */
+  concurrency: number;
+  activities: JobActivities;
+  interceptors: ActivityInterceptorsFactory[];
+  /** Shown in Temporal's UI and histories. */
+  identity: string;
+  log: Log;
+  /** Time that attempts get after `shutdown()` until their signal aborts. */
+  drainTimeoutMs: number;
+  /** Time after that until attempts that do not stop are abandoned. @default 5_000 */
+  abandonTimeoutMs?: number;
+  /** Whether to wait for a Temporal that is away. @default true */
+  wait?: boolean;
+  /** Ends the waiting. */
+  signal?: AbortSignal | undefined;
+}
+
+export type TemporalWorkerState = 'ready' | 'running' | 'stopping' | 'stopped' | 'failed';
+
+export class TemporalWorker {
+  readonly #connection: NativeConnection;
+  readonly #workers: readonly Worker[];
+  #state: TemporalWorkerState = 'ready';
+
+  private constructor(connection: NativeConnection, workers: readonly Worker[]) {
+    this.#connection = connection;
+    this.#workers = workers;
+  }
+
+  /**
+   * Connects and prepares; tasks are taken from `run()` on.
+   *
+   * @throws AsyncJobError `temporal.namespace`; `temporal.unavailable` with `wait: false`
+   */
+  static async create(options: TemporalWorkerOptions): Promise<TemporalWorker> {
+    installRuntime(options.log);
+    const [connection, workflowBundle] = await Promise.all([
+      connectNative({ settings: options.settings, log: options.log, wait: options.wait ?? true, signal: options.signal }),
+      loadWorkflowBundle(),
+    ]);
+    const workers: Worker[] = [];
+    const created = new TemporalWorker(connection, workers);
+    try {
+      for (const taskQueue of options.taskQueues) {
+        workers.push(await Worker.create({ ...toWorkerOptions(options), connection, workflowBundle, taskQueue }));
+      }
+    } catch (error) {
+      await created.close();
+      throw error;
+    }
+    return created;
+  }
+
+  get state(): TemporalWorkerState {
+    return this.#state;
+  }
+
+  /**
+   * Runs until `shutdown()` and until every attempt has ended or was abandoned. Rejects when a queue's worker failed (the
+   * others are stopped then) or attempts had to be abandoned: the native core cannot be reused, so the process must exit.
+   */
+  async run(): Promise<void> {
+    const isUnwanted = this.#state === 'stopping';
+    this.#state = 'running';
+    const runs = this.#workers.map((worker) => this.#runOne(worker));
+    if (isUnwanted) this.shutdown();
+    const results = await Promise.allSettled(runs);
+    const failed = results.find((result) => result.status === 'rejected');
+    this.#state = failed === undefined ? 'stopped' : 'failed';
+    // With abandoned attempts the core still holds the connection.
+    await this.#connection.close().catch(() => {});
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Takes no further tasks and lets the running ones end; `run()` resolves then, also one that is called afterwards. */
+  shutdown(): void {
+    if (this.#state !== 'running' && this.#state !== 'ready') return;
+    this.#state = 'stopping';
+    for (const worker of this.#workers) {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+    }
+  }
+
+  /** For a worker that was created but shall not run. */
+  async close(): Promise<void> {
+    if (this.#state !== 'ready') return;
+    // The core lets a worker go only after it ran.
+    this.shutdown();
+    await this.run();
+  }
+
+  async #runOne(worker: Worker): Promise<void> {
+    try {
+      await worker.run();
+    } catch (error) {
+      this.shutdown();
+      throw error;
+    }
+  }
+}
+
+function toWorkerOptions(options: TemporalWorkerOptions): Omit<WorkerOptions, 'taskQueue'> {
+  const { settings, concurrency, activities, interceptors, identity, drainTimeoutMs, abandonTimeoutMs = 5_000 } = options;
+  return {
+    namespace: settings.namespace,
+    ...(settings.dataConverter === undefined ? {} : { dataConverter: settings.dataConverter }),
+    identity,
+    activities,
+    interceptors: { activity: interceptors },
+    maxConcurrentActivityTaskExecutions: concurrency,
+    // Idle polls hold slots: with as many polls as slots no activity is ever dispatched eagerly.
+    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: concurrency > 1 ? 2 : 1 },
+    workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 5 },
+    maxCachedWorkflows: 200,
+    // After a crash the next workflow task goes to the dead worker's own queue first, for so long.
+    stickyQueueScheduleToStartTimeout: '1 second',
+    // A cancellation arrives with the answer to a heartbeat.
+    maxHeartbeatThrottleInterval: '2 seconds',
+    defaultHeartbeatThrottleInterval: '2 seconds',
+    shutdownGraceTime: drainTimeoutMs,
+    shutdownForceTime: drainTimeoutMs + abandonTimeoutMs,
+  };
+}

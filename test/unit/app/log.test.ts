@@ -1,0 +1,30 @@
+import { Writable } from 'node:stream';
+import { expect, it } from 'vitest';
+import { createLog, type LogFormat } from '../../../src/app/log.ts';
+
+function logged(format: LogFormat): string {
+  let text = '';
+  const destination = new Writable({ write: (chunk, _, done) => ((text += String(chunk)), done()) });
+  const log = createLog('info', { format, destination });
+  log.debug({}, 'hidden');
+  log.error({ queue: 'mail', error: new TypeError('no address') }, 'attempt failed');
+  return text;
+}
+
+it('writes JSON lines with the error in them', () => {
+  const lines = logged('json').trim().split('\n');
+  expect(lines).toHaveLength(1);
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    level: 50,
+    msg: 'attempt failed',
+    queue: 'mail',
+    error: { type: 'TypeError', message: 'no address' },
+  });
+});
+
+it('writes for people on a terminal', () => {
+  const text = logged('pretty');
+  expect(text).toMatch(/ERROR.*: attempt failed/);
+  expect(text).toMatch(/queue.*mail/);
+  expect(text).toContain('TypeError: no address');
+});

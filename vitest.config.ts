@@ -1,0 +1,24 @@
+// Two projects: `unit` needs nothing and takes seconds; `servers` gets a PostgreSQL and a Temporal development server, started
+// once when one of its files is selected (test/support/global-setup.ts).
+import { defineConfig } from 'vitest/config';
+
+const shared = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    // Temporal's server and its workers share the machine with the tests.
+    maxWorkers: 2,
+    reporters: ['default', './test/support/closing-line-reporter.ts'],
+    projects: [
+      { test: { ...shared, name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        test: {
+          ...shared,
+          name: 'servers',
+          include: ['test/{contract,integration,e2e,chaos}/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+    ],
+  },
+});
