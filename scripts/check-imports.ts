@@ -27,10 +27,11 @@ export const IMPORT_MAP: Record<string, Rule> = {
   'src/temporal': { folders: ['src/domain'], packages: ['node', ...TEMPORAL_CLIENT] },
   'src/relay': { folders: ['src/domain'], packages: ['node'] },
   'src/worker': { folders: ['*'], packages: ['*', '@temporalio/*'] },
-  'src/app': { folders: WIRED, packages: ['*'], lazy: ['src/worker'] },
+  'src/app': { folders: WIRED, packages: ['*'], types: ['@temporalio/client'], lazy: ['src/worker'] },
   'src/cli': { folders: ['*'], packages: ['*'] },
   'src/dev': { folders: ['src/domain'], packages: ['node'] },
   'src/testing': { folders: ['*'], packages: ['*'] },
+  'src/version.ts': { folders: [], packages: ['node'] },
   'src/index.ts': { folders: WIRED, packages: ['*'] },
   workflows: { folders: ['src/domain'], packages: ['@temporalio/workflow'] },
   activities: {

@@ -109,7 +109,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const { tables, library } = describeTables(orm, handlers);
     const pool = await openPool(orm, log);
     const mirror = new PostgresJobMirror(pool, tables, library);
-    let app: AsyncJobs;
     const runAttemptWith =
       (registry: AttemptRegistry | null): RunAttempt =>
       (host, invoke) =>
@@ -144,7 +143,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
       temporal,
       runAttemptWith,
     };
-    app = new AsyncJobs(config, parts, engine, opened.isOurs, handlersFolder);
+    const app: AsyncJobs = new AsyncJobs(config, parts, engine, opened.isOurs, handlersFolder);
     return app;
   }
 
@@ -233,8 +232,8 @@ export class AsyncJobs implements Application, AsyncDisposable {
         this.#settledInline(this.#commands.enqueueNew(jobClass, data, options), options),
       enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#commands.enqueueMany(jobClass, rows, options),
       get: (id: string, options?: Within) => getJob(manager(options), jobClass, id),
-      find: (where: FilterQuery<T>, { em, ...options }: FindOptions<T, never> & Within = {}) =>
-        findJobs(manager(em ? { em } : {}), jobClass, where, options as FindOptions<T, never>),
+      find: (where: FilterQuery<T>, { em, ...options }: FindOptions<T> & Within = {}) =>
+        findJobs(manager(em ? { em } : {}), jobClass, where, options as FindOptions<T>),
       latest: (options?: Within) => latestJob(manager(options), jobClass),
       count: (where?: FilterQuery<T>, options?: Within) => countJobs(manager(options), jobClass, where),
     } as unknown as BoundJob<T>;

@@ -73,7 +73,7 @@ export class TemporalConnection {
     this.#connection = Connection.lazy({
       ...(settings.connectionOptions as ConnectionOptions),
       // gRPC's own back-off grows to two minutes: too long for a server that is back.
-      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 200, 'grpc.max_reconnect_backoff_ms': 2_000 },
+      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 },
     });
     this.client = new Client({
       connection: this.#connection,

@@ -24,7 +24,9 @@ export function toTemporalError(error: unknown, target: TemporalTarget): unknown
   if (isNamespaceNotFound(error)) return namespaceNotFound(target, error);
   const grpc = grpcErrorOf(error);
   if (grpc === undefined || grpc.code === GRPC.INVALID_ARGUMENT || grpc.code === GRPC.NOT_FOUND) return error;
-  return new AsyncJobError('temporal.unavailable', `${reasonOf(grpc.code, target)} (${grpc.details || grpc.message})`, { cause: error });
+  // What gRPC says about a deadline is about its last attempt only.
+  const details = grpc.code === GRPC.DEADLINE_EXCEEDED ? '' : ` (${grpc.details || grpc.message})`;
+  return new AsyncJobError('temporal.unavailable', `${reasonOf(grpc.code, target)}${details}`, { cause: error });
 }
 
 export function unavailable({ address, namespace }: TemporalTarget, detail: string, cause?: unknown): AsyncJobError {

@@ -9,8 +9,8 @@ import { isExecutionNotFound, unavailable } from './failures.ts';
 import { Outage } from './outage.ts';
 
 const DEADLINE_MS = 5_000;
-/** While Temporal was away a moment ago, nobody shall wait long for the call that finds out whether it is back. */
-const PROBE_DEADLINE_MS = 1_000;
+/** While Temporal was away a moment ago, nobody shall wait long for the call that finds out whether it is back: one reconnect. */
+const PROBE_DEADLINE_MS = 1_500;
 
 export interface TemporalJobEngineOptions {
   /** Closed with the engine. */

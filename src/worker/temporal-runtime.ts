@@ -5,8 +5,11 @@ import type { Log } from '../domain/ports.ts';
 
 type LogMetadata = Record<string | symbol, unknown>;
 
-/** What the SDK warns about for every attempt or workflow that did not succeed: on the row, and logged with the job. */
-const SAID_ELSEWHERE = new Set(['Activity failed', 'Workflow failed']);
+/** Attempts and workflows that did not succeed are logged with their job; `run()` rejects with a worker's failure. */
+const SAID_ELSEWHERE = new Set(['Activity failed', 'Workflow failed', 'Worker failed']);
+/** The core says this for every poll and heartbeat, several times a second, for as long as Temporal is away. */
+const REPEATED = /^gRPC call \w+ retried \d+ times/;
+const REPEATED_EVERY_MS = 30_000;
 /** Fields without meaning for a reader. */
 const HIDDEN_FIELDS = new Set(['sdkComponent', 'taskToken', 'timestampNanos', 'namespace']);
 
@@ -25,10 +28,20 @@ export function installRuntime(log: Log): void {
 }
 
 function toTemporalLogger(log: Log): Logger {
+  let saidAt = -Infinity;
   const write = (level: string, message: string, meta: LogMetadata = {}): void => {
+    if (REPEATED.test(message)) {
+      if (performance.now() - saidAt < REPEATED_EVERY_MS) return;
+      saidAt = performance.now();
+      log.warn({ component: 'temporal.core' }, `Temporal does not answer; trying again (${message})`);
+      return;
+    }
     const component = meta.sdkComponent;
     const fields = Object.fromEntries(Object.entries(meta).filter(([name]) => !HIDDEN_FIELDS.has(name)));
-    log[levelOf(level, message, component)]({ component: `temporal.${String(component ?? 'worker')}`, ...fields }, message);
+    log[levelOf(level, message, component)](
+      { component: `temporal.${typeof component === 'string' ? component : 'worker'}`, ...fields },
+      message,
+    );
   };
   return {
     log: write,
@@ -41,8 +54,9 @@ function toTemporalLogger(log: Log): Logger {
 }
 
 function levelOf(level: string, message: string, component: unknown): Exclude<keyof Log, 'child'> {
+  if (SAID_ELSEWHERE.has(message)) return 'debug';
   if (level === 'ERROR') return 'error';
-  if (level === 'WARN') return SAID_ELSEWHERE.has(message) ? 'debug' : 'warn';
+  if (level === 'WARN') return 'warn';
   // The SDK's own INFO is about its states; a handler's (`Context.log`) is for people.
   return level === 'INFO' && component === 'activity' ? 'info' : 'debug';
 }

@@ -1,6 +1,6 @@
 // The Temporal side of a worker process: one native connection, one SDK worker per queue, one workflow bundle.
 // What attempts do, signals, the registry and restarts are not here.
-import { Worker } from '@temporalio/worker';
+import { GracefulShutdownPeriodExpiredError, IllegalStateError, Worker } from '@temporalio/worker';
 import type { ActivityInterceptorsFactory, NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { JobActivities } from '../../activities/index.ts';
 import type { Log } from '../domain/ports.ts';
@@ -71,20 +71,20 @@ export class TemporalWorker {
   }
 
   /**
-   * Runs until `shutdown()` and until every attempt has ended or was abandoned. Rejects when a queue's worker failed (the
-   * others are stopped then) or attempts had to be abandoned: the native core cannot be reused, so the process must exit.
+   * Runs until `shutdown()` and until every attempt has ended, or was abandoned because it did not stop in time: then the
+   * native core cannot be let go and the process must exit. Rejects when a queue's worker failed; the others are stopped.
    */
-  async run(): Promise<void> {
+  async run(): Promise<'drained' | 'abandoned'> {
     const isUnwanted = this.#state === 'stopping';
     this.#state = 'running';
     const runs = this.#workers.map((worker) => this.#runOne(worker));
     if (isUnwanted) this.shutdown();
-    const results = await Promise.allSettled(runs);
-    const failed = results.find((result) => result.status === 'rejected');
-    this.#state = failed === undefined ? 'stopped' : 'failed';
-    // With abandoned attempts the core still holds the connection.
-    await this.#connection.close().catch(() => {});
-    if (failed !== undefined) throw failed.reason;
+    const errors = (await Promise.allSettled(runs)).flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    const failures = errors.filter((error) => !isAbandonment(error));
+    this.#state = failures.length === 0 ? 'stopped' : 'failed';
+    if (errors.length === 0) await this.#connection.close();
+    if (failures.length > 0) throw failures[0];
+    return errors.length === 0 ? 'drained' : 'abandoned';
   }
 
   /** Takes no further tasks and lets the running ones end; `run()` resolves then, also one that is called afterwards. */
@@ -112,6 +112,13 @@ export class TemporalWorker {
       throw error;
     }
   }
+}
+
+/** The SDK's way to say that `shutdownForceTime` is over is mostly a failure of its own last step. */
+function isAbandonment(error: unknown): boolean {
+  return (
+    error instanceof GracefulShutdownPeriodExpiredError || (error instanceof IllegalStateError && error.message.includes('still in use'))
+  );
 }
 
 function toWorkerOptions(options: TemporalWorkerOptions): Omit<WorkerOptions, 'taskQueue'> {

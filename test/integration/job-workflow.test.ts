@@ -25,7 +25,7 @@ let connection: TemporalConnection;
 let engine: TemporalJobEngine;
 let queue: string;
 let worker: TemporalWorker | null = null;
-let running: Promise<void> = Promise.resolve();
+let running: Promise<unknown> = Promise.resolve();
 
 /** Per job id: what its attempts do, in order (the last one repeats), and what was seen. */
 const scripts = new Map<string, Attempt[]>();
@@ -385,7 +385,7 @@ describe('a worker', () => {
     const job = await dispatch([untilStopped({ kind: 'handedBack', reason: 'shutdown' }), succeed]);
     await until(() => attemptsOf(job.id).length);
     first.shutdown();
-    await running;
+    expect(await running).toBe('drained');
     expect(first.state).toBe('stopped');
     expect(attemptsOf(job.id)[0]!.signal.reason).toMatchObject({ reason: 'shutdown' });
     await startWorker();
