@@ -7,8 +7,14 @@ import { managerOf } from '../entity/own-changes.ts';
 export function entityManagerFor(orm: MikroORM, job: AsyncJob | null, given: EntityManager | undefined): EntityManager {
   if (given) return given;
   const own = job && managerOf(job);
-  if (own?.isInTransaction()) return own;
+  if (own && isInOpenTransaction(own)) return own;
   const ambient = orm.em.getContext(false);
   if (ambient !== orm.em) return ambient as EntityManager;
-  return own ?? orm.em.fork();
+  // An EntityManager whose transaction is over can do nothing any more.
+  return own && !own.isInTransaction() ? own : orm.em.fork();
+}
+
+function isInOpenTransaction(em: EntityManager): boolean {
+  const transaction = em.getTransactionContext<{ isCommitted?: boolean; isRolledBack?: boolean }>();
+  return transaction !== undefined && transaction.isCommitted !== true && transaction.isRolledBack !== true;
 }

@@ -71,20 +71,18 @@ export class TemporalWorker {
   }
 
   /**
-   * Runs until `shutdown()` and until every attempt has ended, or was abandoned because it did not stop in time: then the
-   * native core cannot be let go and the process must exit. Rejects when a queue's worker failed; the others are stopped.
+   * Runs until `shutdown()` and until every attempt has ended. Rejects when a queue's worker failed (the others are stopped
+   * then), and with AttemptsAbandoned when attempts did not stop in time: the process must exit.
    */
-  async run(): Promise<'drained' | 'abandoned'> {
+  async run(): Promise<void> {
     const isUnwanted = this.#state === 'stopping';
     this.#state = 'running';
     const runs = this.#workers.map((worker) => this.#runOne(worker));
     if (isUnwanted) this.shutdown();
     const errors = (await Promise.allSettled(runs)).flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-    const failures = errors.filter((error) => !isAbandonment(error));
-    this.#state = failures.length === 0 ? 'stopped' : 'failed';
-    if (errors.length === 0) await this.#connection.close();
-    if (failures.length > 0) throw failures[0];
-    return errors.length === 0 ? 'drained' : 'abandoned';
+    this.#state = errors.length === 0 ? 'stopped' : 'failed';
+    if (errors.length > 0) throw errors.find((error) => !isAbandonment(error)) ?? new AttemptsAbandoned(errors[0]);
+    await this.#connection.close();
   }
 
   /** Takes no further tasks and lets the running ones end; `run()` resolves then, also one that is called afterwards. */
@@ -111,6 +109,18 @@ export class TemporalWorker {
       this.shutdown();
       throw error;
     }
+  }
+}
+
+/** Attempts did not stop when their signal aborted. They may still run, and the native core cannot be let go. */
+export class AttemptsAbandoned extends Error {
+  override readonly name = 'AttemptsAbandoned';
+
+  constructor(cause: unknown) {
+    super(
+      'attempts did not stop in time and were abandoned; they are tried again once their heartbeat times out. Let handlers follow task.signal, or raise the drain timeout',
+      { cause },
+    );
   }
 }
 
