@@ -7,12 +7,17 @@ import type { Log } from '../domain/ports.ts';
 const CONNECTIONS_MAX = 4;
 const CONNECT_TIMEOUT_MS = 10_000;
 
+interface MikroConnection {
+  connect(options: { skipOnConnect: boolean }): Promise<void>;
+  getNativeClient(): Promise<Pool & { options: PoolConfig }>;
+}
+
 /** Opens no connection yet. */
 export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
-  const theirs = (await (orm.em.getConnection() as unknown as { getNativeClient(): Promise<Pool> }).getNativeClient()) as Pool & {
-    options: PoolConfig;
-  };
-  const { options } = theirs;
+  const connection = orm.em.getConnection() as unknown as MikroConnection;
+  // Otherwise getNativeClient() asks the server whether the database exists, and the server may be away.
+  await connection.connect({ skipOnConnect: true });
+  const { options } = await connection.getNativeClient();
   const pool = new Pool({
     ...options,
     password: options.password!, // not enumerable, so that it is not printed

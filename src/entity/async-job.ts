@@ -59,9 +59,9 @@ export abstract class AsyncJob {
   declare readonly progress?: number | null;
   declare readonly progressMessage?: string | null;
   /** What `task.saveCheckpoint()` stored last; `declare checkpoint?: { … } | null` in a class types it. */
-  declare checkpoint?: unknown;
+  declare readonly checkpoint?: unknown;
   /** What the handler returned; `declare output?: { … } | null` in a class types it. */
-  declare output?: unknown;
+  declare readonly output?: unknown;
   /** The last exception as `Type: message`. */
   declare readonly errorMessage?: string | null;
   declare readonly error?: ErrorRecord | null;

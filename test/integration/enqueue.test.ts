@@ -11,10 +11,11 @@ describe('enqueue', () => {
   beforeAll(async () => void (shop = await openShop()));
   afterAll(() => shop?.[Symbol.asyncDispose]());
 
-  const rowOf = async (id: string) => (await shop.db.query('select status, run, run_id, note from send_invoice where id = $1', [id])).rows[0] as
-    | { status: string; run: number; run_id: string | null; note: string | null }
-    | undefined;
-  const isDispatched = async (id: string) => (await rowOf(id))?.run_id != null;
+  const rowOf = async (id: string) =>
+    (await shop.db.query('select status, run, run_id, note from send_invoice where id = $1', [id])).rows[0] as
+      | { status: string; run: number; run_id: string | null; note: string | null }
+      | undefined;
+  const isDispatched = async (id: string) => typeof (await rowOf(id))?.run_id === 'string';
   const existsInTemporal = (id: string) =>
     shop.app.temporal.workflow
       .getHandle(`SendInvoice/${id}/1`)
@@ -48,7 +49,10 @@ describe('enqueue', () => {
 
   it('refuses a job that is not NEW, and says what to do', async () => {
     const job = await SendInvoice.enqueue();
-    await expect(job.enqueue()).rejects.toMatchObject({ code: 'job.move_refused', message: expect.stringContaining('it is PENDING') as string });
+    await expect(job.enqueue()).rejects.toMatchObject({
+      code: 'job.move_refused',
+      message: expect.stringContaining('it is PENDING') as string,
+    });
   });
 
   describe('in a transaction', () => {
@@ -166,7 +170,9 @@ describe('enqueue', () => {
 
     it('inserts none when one does not fit', async () => {
       const before = await SendInvoice.count();
-      await expect(SendInvoice.enqueueMany([{ amount: 1 }, { short: 'much too long' }])).rejects.toMatchObject({ code: 'job.value_invalid' });
+      await expect(SendInvoice.enqueueMany([{ amount: 1 }, { short: 'much too long' }])).rejects.toMatchObject({
+        code: 'job.value_invalid',
+      });
       expect(await SendInvoice.count()).toBe(before);
     });
   });
@@ -178,7 +184,10 @@ describe('enqueue', () => {
     [{ priority: 9 }, 'priority'],
     [{ delay: '1s', runAt: new Date() }, 'exclude each other'],
   ])('refuses the options %o', async (options, message) => {
-    await expect(SendInvoice.enqueue({}, options as never)).rejects.toMatchObject({ code: 'settings.invalid', message: expect.stringContaining(message) as string });
+    await expect(SendInvoice.enqueue({}, options as never)).rejects.toMatchObject({
+      code: 'settings.invalid',
+      message: expect.stringContaining(message) as string,
+    });
   });
 });
 
@@ -190,7 +199,8 @@ describe('what nobody dispatched', () => {
     await using shop = await openShop({ databaseUrl: away.databaseUrl, name: 'relay' });
     using _ = shop.app.handle(SendInvoice, (_task, job) => void (job.note = 'ran'));
     await shop.work();
-    for (const job of [first, second]) expect(await shop.app.run(() => job.wait({ timeout: '30 seconds' }))).toMatchObject({ status: 'SUCCESS', note: 'ran', run: 1 });
+    for (const job of [first, second])
+      expect(await shop.app.run(() => job.wait({ timeout: '30 seconds' }))).toMatchObject({ status: 'SUCCESS', note: 'ran', run: 1 });
   });
 
   it('includes a row that any SQL client inserts as PENDING', async () => {
@@ -199,7 +209,12 @@ describe('what nobody dispatched', () => {
     await shop.work();
     const { rows } = await shop.db.query<{ id: string }>("insert into send_invoice (amount, status) values (7, 'PENDING') returning id");
     const job = (await shop.app.of(SendInvoice).get(rows[0]!.id))!;
-    expect(await job.wait({ timeout: '30 seconds' })).toMatchObject({ status: 'SUCCESS', note: 'ran 7', run: 0, workflowId: `SendInvoice/${job.id}/0` });
+    expect(await job.wait({ timeout: '30 seconds' })).toMatchObject({
+      status: 'SUCCESS',
+      note: 'ran 7',
+      run: 0,
+      workflowId: `SendInvoice/${job.id}/0`,
+    });
   });
 
   it('is dispatched once although several relays sweep', async () => {

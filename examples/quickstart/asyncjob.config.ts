@@ -1,0 +1,6 @@
+// #region config
+import { defineConfig } from 'asyncjob';
+import orm from './mikro-orm.config.ts';
+
+export default defineConfig({ name: 'quickstart', orm });
+// #endregion
