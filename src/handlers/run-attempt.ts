@@ -3,7 +3,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
-import { AsyncJobError, GiveUp, RetryAfter, toErrorRecord } from '../domain/errors.ts';
+import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
 import type {
   AttemptRef,
   EndResult,
@@ -282,7 +282,7 @@ class Attempt {
       failures,
       errorNames: [record.type, ...(record.code ? [record.code] : [])],
       // What hangs may still be at work: a second one beside it would break "never two at once".
-      gaveUp: error instanceof GiveUp || hangs || (error instanceof AsyncJobError && !error.retryable && outcome === 'failed'),
+      gaveUp: isFinal(error) || hangs,
       retryAfterMs,
     });
     record.retryable = decision.retry;
@@ -337,6 +337,12 @@ function timeLimitError(type: JobType, error: unknown): AsyncJobError {
       ? `the attempt ran ${limit} and did not stop when task.signal aborted; its slot was taken from it.`
       : `the attempt ran ${limit}.`;
   return new AsyncJobError('job.time_limit', message, { cause: error });
+}
+
+/** Errors after which another attempt makes no sense, whatever the policy says. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof GiveUp || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid')) return true;
+  return (error as { nonRetryable?: unknown } | null | undefined)?.nonRetryable === true; // Temporal's own way to say it
 }
 
 // A wrong duration is no reason to lose the outcome: the policy's delay is taken.
