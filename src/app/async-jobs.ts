@@ -30,6 +30,7 @@ import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
 import type { TemporalConnection } from '../temporal/connection.ts';
 import type { JobWorker } from '../worker/index.ts';
+import type { AsyncJobPlugin } from '../worker/plugin.ts';
 import type { ApplicationParts } from './application-parts.ts';
 import { defineConfig, type Config, type Teardown } from './config.ts';
 import { configPlace } from './load-config.ts';
@@ -303,6 +304,19 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const { JobWorker } = await import('../worker/index.ts');
     await this.prepare();
     return JobWorker.create(this.#parts, options);
+  }
+
+  /**
+   * A plugin that puts this application's handlers into a Temporal worker of one's own, beside other workflows:
+   * `Worker.create({ taskQueue, workflowsPath, plugins: [await app.plugin()] })`.
+   *
+   * @throws AsyncJobError `handler.load_failed`, `database.schema`, `settings.invalid` with the inline engine
+   */
+  async plugin(): Promise<AsyncJobPlugin> {
+    this.#refuseClosed();
+    const { AsyncJobPlugin: Plugin } = await import('../worker/plugin.ts');
+    await this.prepare();
+    return Plugin.create(this.#parts);
   }
 
   #refuseClosed(): void {

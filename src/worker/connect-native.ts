@@ -28,7 +28,7 @@ export async function connectNative({ settings, log, wait, signal }: ConnectOpti
   for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
     signal?.throwIfAborted();
     try {
-      return await connectOnce(settings);
+      return await connectOnce(settings, signal);
     } catch (error) {
       if (!wait || !isAsyncJobError(error, 'temporal.unavailable')) throw error;
       log.warn({ address: settings.address, namespace: settings.namespace, retryInMs: pauseMs }, error.message);
@@ -37,7 +37,30 @@ export async function connectNative({ settings, log, wait, signal }: ConnectOpti
   }
 }
 
-async function connectOnce(settings: TemporalSettings): Promise<NativeConnection> {
+async function connectOnce(settings: TemporalSettings, signal?: AbortSignal): Promise<NativeConnection> {
+  const connecting = connectAndCheck(settings);
+  let stopWaiting!: () => void;
+  const over = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => reject(unavailable(settings, `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+    const end = () => reject(signal!.reason as Error);
+    signal?.addEventListener('abort', end, { once: true });
+    stopWaiting = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    };
+  });
+  try {
+    return await Promise.race([connecting, over]);
+  } catch (error) {
+    // The core knows no deadline for connecting: what comes of it later is let go.
+    void connecting.then((late) => late.close()).catch(() => undefined);
+    throw error;
+  } finally {
+    stopWaiting();
+  }
+}
+
+async function connectAndCheck(settings: TemporalSettings): Promise<NativeConnection> {
   let connection: NativeConnection | undefined;
   try {
     connection = await NativeConnection.connect(settings.connectionOptions);

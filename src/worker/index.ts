@@ -1,158 +1,159 @@
-// A worker process's composition root: the registry row, the Temporal side, the relay, and the signals.
-import { hostname } from 'node:os';
-import { createJobActivities, mirrorInterceptor } from '../../activities/index.ts';
+// A worker process's composition root: waits for the servers, then runs the Temporal side and the services until a signal.
 import type { ApplicationParts } from '../app/application-parts.ts';
 import type { WorkerOptions } from '../app/async-jobs.ts';
 import { readSettings, type Settings } from '../app/settings.ts';
 import { AsyncJobError } from '../domain/errors.ts';
 import { taskQueueOf } from '../domain/identity.ts';
-import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
-import { WorkerRegistry } from '../mirror/worker-registry.ts';
-import { Relay } from '../relay/relay.ts';
-import { VERSION } from '../version.ts';
+import type { Log } from '../domain/ports.ts';
 import { checkSchema } from './check-schema.ts';
 import { onShutdownSignals } from './shutdown-signals.ts';
 import { FairSlots } from './slots.ts';
 import { TemporalWorker } from './temporal-worker.ts';
 import { untilDatabaseAnswers } from './until-database-answers.ts';
+import { WorkerServices } from './worker-services.ts';
 
 export type { WorkerOptions };
+export { AsyncJobPlugin } from './plugin.ts';
 
 /** A worker of one process: `await using worker = await app.worker({ queues: ['default'] }); await worker.run();` */
 export class JobWorker implements AsyncDisposable {
   readonly queues: readonly string[];
   readonly concurrency: number;
-  readonly #parts: ApplicationParts;
-  readonly #registry: WorkerRegistry;
-  readonly #temporal: TemporalWorker;
-  readonly #relay: Relay;
-  readonly #signals: boolean;
+  readonly #log: Log;
+  readonly #services: WorkerServices;
+  /** `null`: told to end before it was ready. */
+  readonly #temporal: TemporalWorker | null;
+  readonly #slots: FairSlots;
+  readonly #drainTimeoutMs: number;
+  readonly #forgetSignals: () => void;
   #running: Promise<void> | undefined;
-  #isStopped = false;
 
-  /** Registers the worker and connects; jobs are taken from `run()` on. */
+  /**
+   * Checks and connects; the worker registers and takes jobs from `run()` on. Signals count from here on: one that comes
+   * while PostgreSQL or Temporal is waited for ends the waiting, and `run()` resolves at once.
+   */
   static async create(parts: ApplicationParts, options: WorkerOptions): Promise<JobWorker> {
-    const { temporal, log, pool, tables, library, mirror, name } = parts;
-    if (!temporal)
-      throw new AsyncJobError(
-        'settings.invalid',
-        "the inline engine needs no worker: it runs jobs where they are enqueued. Set engine: 'workflow', or unset ASYNCJOB_ENGINE.",
-      );
-    const { workerTtlMs, relayIntervalMs } = parts.settings;
+    const { temporal, log, pool, name } = parts;
+    if (!temporal) throw noWorkerInline();
     const { queues, concurrency, drainTimeoutMs } = settingsOf(options, parts.settings);
     const wait = options.wait ?? true;
-    await untilDatabaseAnswers(pool, { wait, log });
-    await checkSchema(pool, parts);
-    const id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
-    const registry = new WorkerRegistry(
-      pool,
-      library,
-      { id, application: name, host: hostname(), pid: process.pid, version: VERSION, queues: [...queues], concurrency },
-      workerTtlMs,
-      log,
-    );
-    const slots = queues.length > 1 ? { slots: new FairSlots(concurrency) } : {};
-    const temporalWorker = await TemporalWorker.create({
-      settings: temporal.settings,
-      taskQueues: queues.map((queue) => taskQueueOf(name, queue)),
-      concurrency,
-      activities: createJobActivities({
-        finalize: async ({ status, error, ...ref }) => void (await mirror.finalized(ref, { status, error })),
-      }),
-      interceptors: [mirrorInterceptor({ runAttempt: parts.runAttemptWith(registry), ...slots })],
-      identity: name === '' ? `asyncjob ${id}` : `asyncjob ${name} ${id}`,
-      log,
-      drainTimeoutMs,
-      wait,
-    });
+    const slots = new FairSlots(concurrency);
+    const services = new WorkerServices(parts, { queues, concurrency, slots });
+    const ending = new AbortController();
+    const { signal } = ending;
+    const forgetSignals = (options.signals ?? true) ? onShutdownSignals(log, () => ending.abort()) : () => undefined;
+    let temporalWorker: TemporalWorker | null = null;
     try {
-      await registry.register();
+      await untilDatabaseAnswers(pool, { wait, log, signal });
+      await checkSchema(pool, parts);
+      temporalWorker = await TemporalWorker.create({
+        settings: temporal.settings,
+        taskQueues: queues.map((queue) => taskQueueOf(name, queue)),
+        concurrency,
+        activities: services.activities,
+        interceptors: [services.interceptor],
+        identity: name === '' ? `asyncjob ${services.id}` : `asyncjob ${name} ${services.id}`,
+        log,
+        drainTimeoutMs,
+        wait,
+        signal,
+      });
     } catch (error) {
-      await temporalWorker.close();
-      throw error;
+      if (!signal.aborted || error !== signal.reason) {
+        forgetSignals();
+        throw error;
+      }
     }
-    const relay = new Relay({
-      source: new UndispatchedRuns(pool, tables.values(), library),
-      dispatch: (run) => parts.dispatcher.dispatch(run),
-      intervalMs: relayIntervalMs,
-      log,
-    });
-    return new JobWorker(parts, registry, temporalWorker, relay, { queues, concurrency, signals: options.signals ?? true });
+    const worker = new JobWorker(log, services, temporalWorker, { queues, concurrency, slots, drainTimeoutMs, forgetSignals });
+    if (signal.aborted) void worker.shutdown();
+    else signal.addEventListener('abort', () => void worker.shutdown(), { once: true });
+    return worker;
   }
 
   private constructor(
-    parts: ApplicationParts,
-    registry: WorkerRegistry,
-    temporal: TemporalWorker,
-    relay: Relay,
-    options: { queues: readonly string[]; concurrency: number; signals: boolean },
+    log: Log,
+    services: WorkerServices,
+    temporal: TemporalWorker | null,
+    options: {
+      queues: readonly string[];
+      concurrency: number;
+      slots: FairSlots;
+      drainTimeoutMs: number;
+      forgetSignals: () => void;
+    },
   ) {
-    this.#parts = parts;
-    this.#registry = registry;
+    this.#log = log;
+    this.#services = services;
     this.#temporal = temporal;
-    this.#relay = relay;
     this.queues = options.queues;
     this.concurrency = options.concurrency;
-    this.#signals = options.signals;
+    this.#slots = options.slots;
+    this.#drainTimeoutMs = options.drainTimeoutMs;
+    this.#forgetSignals = options.forgetSignals;
   }
 
   /** The worker's id, as in `job.workerId` and in the registry. */
   get id(): string {
-    return this.#registry.id;
+    return this.#services.id;
   }
 
   /**
    * Runs jobs until `shutdown()`, SIGTERM or SIGINT, and until the running ones have ended. A second signal ends the
-   * process at once. Rejects when attempts had to be abandoned: the process should end then.
+   * process at once.
+   *
+   * @throws AsyncJobError `worker.abandoned` when attempts did not end in time: the process has to end then
    */
   run(): Promise<void> {
     return (this.#running ??= this.#run());
   }
 
   async #run(): Promise<void> {
-    const { log } = this.#parts;
-    const forget = this.#signals ? onShutdownSignals(log, () => void this.shutdown()) : () => undefined;
-    this.#relay.start();
-    log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
     try {
-      await this.#temporal.run();
-      await this.#stopped('stop');
+      if (this.#temporal !== null) await this.#runJobs(this.#temporal);
     } catch (error) {
-      // What was abandoned may still run: its registry row is left to expire.
-      await this.#stopped('abandon');
+      await this.#services.stop('abandon');
       throw error;
     } finally {
-      forget();
+      this.#forgetSignals();
     }
-    log.info({ worker: this.id }, 'stopped');
+    this.#log.info({ worker: this.id }, 'stopped');
   }
 
-  async #stopped(how: 'stop' | 'abandon'): Promise<void> {
-    if (this.#isStopped) return;
-    this.#isStopped = true;
-    await this.#relay.stop();
-    if (how === 'abandon') this.#registry.abandon();
-    else
-      await this.#registry
-        .stop()
-        .catch((error: unknown) =>
-          this.#parts.log.warn({ err: error }, 'the worker registry could not be told of the end; its row expires'),
-        );
+  async #runJobs(temporal: TemporalWorker): Promise<void> {
+    await this.#services.start();
+    this.#log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
+    if ((await temporal.run()) === 'abandoned') throw abandoned(this.#services.jobs, this.#drainTimeoutMs);
+    await this.#services.stop('orderly');
   }
 
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
-    this.#temporal.shutdown();
+    this.#temporal?.shutdown();
+    this.#slots.close();
     await this.#running?.catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#running) await this.shutdown();
     else {
-      await this.#temporal.close();
-      await this.#stopped('stop');
+      this.#forgetSignals();
+      await this.#temporal?.close();
     }
   }
+}
+
+export function noWorkerInline(): AsyncJobError {
+  return new AsyncJobError(
+    'settings.invalid',
+    "the inline engine needs no worker: it runs jobs where they are enqueued. Set engine: 'workflow', or unset ASYNCJOB_ENGINE.",
+  );
+}
+
+function abandoned(jobs: readonly string[], drainTimeoutMs: number): AsyncJobError {
+  return new AsyncJobError(
+    'worker.abandoned',
+    `handlers did not stop within the drain timeout (${drainTimeoutMs} ms) nor soon after their task.signal aborted; jobs: ${jobs.join(', ')}. The process has to end, and other workers run them again. Let these handlers follow task.signal, or raise --drain-timeout.`,
+  );
 }
 
 /** What was not given comes from the process's settings; what was is checked as they are. */

@@ -1,14 +1,17 @@
 // The limit of running attempts that the queues of one process share. Each queue has a Temporal worker of its own,
 // which may hold as many tasks as the whole process may run; they wait here in the order in which they came.
 import type { AttemptSlots } from '../../activities/index.ts';
+import { AttemptStopped } from '../domain/attempt.ts';
 
 interface Waiting {
   grant(): void;
+  refuse(reason: unknown): void;
 }
 
 export class FairSlots implements AttemptSlots {
   #free: number;
   readonly #queue = new Set<Waiting>();
+  #isClosed = false;
 
   constructor(size: number) {
     this.#free = size;
@@ -20,6 +23,7 @@ export class FairSlots implements AttemptSlots {
 
   async acquire(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
+    if (this.#isClosed) throw new AttemptStopped('shutdown');
     if (this.#free > 0) this.#free--;
     else await this.#wait(signal);
     let isHeld = true;
@@ -29,16 +33,24 @@ export class FairSlots implements AttemptSlots {
     };
   }
 
+  /** Lets nobody in any more, those who wait included: they are told that the worker shuts down. */
+  close(): void {
+    this.#isClosed = true;
+    for (const waiting of this.#queue) waiting.refuse(new AttemptStopped('shutdown'));
+  }
+
   #wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#queue.delete(waiting);
-        reject(signal.reason as Error);
-      };
+      const leave = (): void => waiting.refuse(signal.reason);
       const waiting: Waiting = {
         grant: () => {
           signal.removeEventListener('abort', leave);
           resolve();
+        },
+        refuse: (reason) => {
+          signal.removeEventListener('abort', leave);
+          this.#queue.delete(waiting);
+          reject(reason as Error);
         },
       };
       this.#queue.add(waiting);

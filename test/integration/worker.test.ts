@@ -51,7 +51,7 @@ describe('a worker', () => {
       await gate;
     });
     const job = await SendInvoice.enqueue();
-    await until(async () => (await job.refresh()).progress === 0.25);
+    await until(async () => (await job.refresh()).progress === 0.25 && job.checkpoint);
     expect(job).toMatchObject({ status: 'STARTED', progressMessage: 'first of four', checkpoint: { page: 1 } });
     release();
     expect(await job.wait({ timeout: '20 seconds' })).toMatchObject({ status: 'SUCCESS', progress: 1 });

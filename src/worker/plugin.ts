@@ -1,0 +1,63 @@
+// For people who run Temporal already: puts the handlers of an application into a worker of theirs, beside their own
+// workflows and activities. Their bundle exports our workflow: `export { jobWorkflow as MyJob } from 'asyncjob/workflows'`
+// for each job type, or `export { default } from 'asyncjob/workflows'` for all.
+import type { Worker, WorkerOptions, WorkerPlugin } from '@temporalio/worker';
+import type { ApplicationParts } from '../app/application-parts.ts';
+import { FINALIZE_ACTIVITY } from '../domain/workflow-input.ts';
+import { checkSchema } from './check-schema.ts';
+import { noWorkerInline } from './index.ts';
+import { WorkerServices } from './worker-services.ts';
+
+/** `Worker.create({ …, plugins: [await app.plugin()] })`. One worker per plugin. */
+export class AsyncJobPlugin implements WorkerPlugin {
+  readonly name = 'asyncjob';
+  readonly #parts: ApplicationParts;
+  #services: WorkerServices | undefined;
+
+  private constructor(parts: ApplicationParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws AsyncJobError `database.schema`, `settings.invalid` with the inline engine */
+  static async create(parts: ApplicationParts): Promise<AsyncJobPlugin> {
+    if (!parts.temporal) throw noWorkerInline();
+    await checkSchema(parts.pool, parts);
+    return new AsyncJobPlugin(parts);
+  }
+
+  configureWorker(options: WorkerOptions): WorkerOptions {
+    // Given to the connection and to the worker, a plugin is asked twice.
+    if (this.#services) return options;
+    const queue = queueOf(options.taskQueue, this.#parts.name);
+    const services = new WorkerServices(this.#parts, { queues: [queue], concurrency: options.maxConcurrentActivityTaskExecutions ?? 100 });
+    this.#services = services;
+    const { default: runHandler, [FINALIZE_ACTIVITY]: finalize } = services.activities;
+    // By name instead of as the default activity: activities of theirs that nobody knows stay unknown.
+    const ours = Object.fromEntries(this.#parts.handlers.handled().map(({ jobType }) => [jobType, runHandler]));
+    return {
+      ...options,
+      activities: { ...options.activities, ...ours, [FINALIZE_ACTIVITY]: finalize },
+      interceptors: { ...options.interceptors, activity: [...(options.interceptors?.activity ?? []), services.interceptor] },
+      // As in workers of our own: a cancellation arrives with the answer to a heartbeat.
+      maxHeartbeatThrottleInterval: options.maxHeartbeatThrottleInterval ?? '2 seconds',
+      defaultHeartbeatThrottleInterval: options.defaultHeartbeatThrottleInterval ?? '2 seconds',
+    };
+  }
+
+  async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
+    await this.#services?.start();
+    try {
+      await next(worker);
+    } catch (error) {
+      await this.#services?.stop('abandon');
+      throw error;
+    }
+    await this.#services?.stop('orderly');
+  }
+}
+
+/** The name of the queue within the application: Temporal's task queue without the application's name. */
+function queueOf(taskQueue: string | undefined, applicationName: string): string {
+  const prefix = applicationName === '' ? '' : `${applicationName}/`;
+  return taskQueue?.startsWith(prefix) ? taskQueue.slice(prefix.length) : (taskQueue ?? 'default');
+}
