@@ -10,7 +10,10 @@ import { beginAttempt } from './begun-attempts.ts';
 import { startHeartbeats } from './heartbeats.ts';
 import { reportAttemptEnd, reportBrokenAttempt } from './report-attempt-end.ts';
 
-/** A shared limit on attempts. `acquire` waits in line and resolves with the release; it rejects when `signal` aborts. */
+/**
+ * A shared limit on attempts. `acquire` waits in line and resolves with the release; it rejects when `signal` aborts, with
+ * its reason, and with an AttemptStopped once no attempt shall begin any more.
+ */
 export interface AttemptSlots {
   acquire(signal: AbortSignal): Promise<() => void>;
 }
@@ -73,7 +76,7 @@ async function runInSlot(deps: MirrorInterceptorDeps, host: AttemptHost, invoke:
     release = await deps.slots.acquire(host.signal);
   } catch (error) {
     // Nothing has begun, so there is nothing to write: the row is PENDING.
-    if (host.signal.aborted) return endOfUnbegun((host.signal.reason as AttemptStopped).reason);
+    if (error instanceof AttemptStopped) return endOfUnbegun(error.reason);
     throw error;
   }
   try {

@@ -28,6 +28,7 @@ export const IMPORT_MAP: Record<string, Rule> = {
   'src/relay': { folders: ['src/domain'], packages: ['node'] },
   'src/worker': { folders: ['*'], packages: ['*', '@temporalio/*'] },
   'src/app': { folders: WIRED, packages: ['*'], types: ['@temporalio/client'], lazy: ['src/worker'] },
+  'src/inspect': { folders: WIRED.concat('src/version.ts'), packages: ['node', 'pg', '@mikro-orm/*'] },
   'src/cli': { folders: ['*'], packages: ['*'] },
   'src/dev': { folders: ['src/domain'], packages: ['node'] },
   'src/testing': { folders: ['*'], packages: ['*'] },

@@ -59,6 +59,8 @@ export interface WorkerOptions {
   wait?: boolean;
   /** End on SIGTERM and SIGINT. @default true */
   signals?: boolean;
+  /** Ends the worker as SIGTERM does, also while it waits for its servers. */
+  signal?: AbortSignal;
 }
 
 const DATABASE_ERRORS = { isTransient: isTransientDatabaseError, isSchemaError, isValueError };

@@ -20,6 +20,22 @@ export function createLog(level: LogLevel, options: { format?: LogFormat; destin
   if (format === 'json' || (format === 'auto' && !process.stdout.isTTY)) return pino(base, destination);
   return pino(
     base,
-    pretty({ destination, sync: true, colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
+    pretty({
+      destination,
+      sync: true,
+      colorize: process.stdout.isTTY,
+      translateTime: 'SYS:HH:MM:ss.l',
+      ignore: ['pid', 'hostname', ...JOB_FIELDS].join(','),
+      messageFormat: withJob,
+    }),
   );
+}
+
+const JOB_FIELDS = ['jobType', 'jobId', 'run', 'attempt'];
+
+/** A job's lines begin with its workflow id, instead of a line below them for each of its fields. */
+function withJob(line: Record<string, unknown>, messageKey: string): string {
+  const { jobType, jobId, run, attempt } = line;
+  const job = [jobType, jobId, run].filter((part) => part !== undefined).join('/');
+  return [job, attempt === undefined ? '' : ` attempt ${attempt}`, job === '' ? '' : ': ', line[messageKey]].join('');
 }

@@ -2,6 +2,7 @@
 import { MikroORM, type Options } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import { openApplications } from '../entity/application.ts';
+import { checkMikroOrm } from './check-mikro-orm.ts';
 import type { Config } from './config.ts';
 
 export interface OpenedOrm {
@@ -12,9 +13,10 @@ export interface OpenedOrm {
 
 let made = 0;
 
-/** @throws AsyncJobError `app.context_name`, `settings.invalid` */
+/** @throws AsyncJobError `app.context_name`, `orm.versions`, `settings.invalid` */
 export async function openOrm(source: Config['orm'], databaseUrl: string | null): Promise<OpenedOrm> {
   const given = typeof source === 'function' ? await source() : source;
+  checkMikroOrm(given);
   if (isOrm(given)) {
     refuseTakenContextName(given);
     return { orm: given, isOurs: typeof source === 'function' };

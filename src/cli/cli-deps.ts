@@ -28,13 +28,17 @@ export interface CliDeps {
 export interface WorkerApplication {
   readonly name: string;
   readonly orm: Pick<MikroORM, 'em'>;
-  /** Those that this application would run, once a worker was made. */
+  /** Starts the application's own services and discovers its handlers. */
+  prepare(): Promise<void>;
+  /** Those that it would run, once it is prepared. */
   readonly handlers: ReadonlyMap<JobClass, unknown>;
   worker(options: {
     queues: string[];
     concurrency: number;
     wait: boolean;
     drainTimeoutMs: number;
+    signals: false;
+    signal: AbortSignal;
   }): Promise<{ run(): Promise<void> } & AsyncDisposable>;
   close(): Promise<void>;
 }

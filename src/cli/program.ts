@@ -2,8 +2,11 @@
 import { Command, CommanderError, Option } from 'commander';
 import { describeSetting, SETTING_NAMES, SETTINGS } from '../app/settings.ts';
 import type { CliDeps } from './cli-deps.ts';
+import { CommandEnded } from './command-ended.ts';
 import { describeOption } from './describe-option.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { exitCodeOf, printError } from './print-error.ts';
+import { addStatusCommand } from './status.ts';
 import { addWorkerCommand } from './worker.ts';
 
 /** Options that every command has, before it or behind it. */
@@ -28,6 +31,8 @@ export function createProgram(deps: CliDeps): Command {
     )
     .exitOverride();
   addWorkerCommand(program, deps);
+  addDoctorCommand(program, deps);
+  addStatusCommand(program, deps);
   return program;
 }
 
@@ -41,6 +46,7 @@ export async function runCli(args: readonly string[], deps: CliDeps): Promise<nu
     await program.parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
+    if (error instanceof CommandEnded) return error.exitCode;
     // Commander has printed its own.
     if (!(error instanceof CommanderError)) {
       const { loglevel, logLevel = loglevel } = program.opts<SharedOptions>();

@@ -1,11 +1,17 @@
 // `asyncjob worker`: runs the jobs of some queues until it is told to stop.
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import { readSettings, type SettingInputs, type Settings } from '../app/settings.ts';
 import type { LoadedConfig } from '../app/load-config.ts';
-import type { CliDeps } from './cli-deps.ts';
+import { isAsyncJobError } from '../domain/errors.ts';
+import type { Log } from '../domain/ports.ts';
+import { onShutdownSignals } from '../worker/shutdown-signals.ts';
+import type { CliDeps, WorkerApplication } from './cli-deps.ts';
 import { describeOption } from './describe-option.ts';
 import type { SharedOptions } from './program.ts';
 import { startBanner } from './start-banner.ts';
+
+const CLOSE_TIMEOUT_MS = 5_000;
 
 interface WorkerOptions extends SharedOptions {
   queue?: string[];
@@ -30,14 +36,41 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
   const log = deps.createLog(settings.logLevel, { format: settings.logFormat });
   const { config, folder, extension } = loaded;
   const app = await deps.connect(config, { settings, log, handlersFolder: { folder, extension }, wait: options.wait });
+  const ending = new AbortController();
+  const { signal } = ending;
+  const forgetSignals = onShutdownSignals(log, () => ending.abort());
+  let isAbandoned = false;
   try {
-    const { queues, concurrency, drainTimeoutMs } = settings;
-    await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, wait: options.wait });
+    await Promise.race([app.prepare(), once(signal, 'abort')]);
+    if (signal.aborted) return;
+    // Before anything is waited for: it says where that is looked for.
     startBanner(log, { version: deps.version, file: loaded.file, app, settings, temporal: await deps.temporalTarget(config) });
+    const { queues, concurrency, drainTimeoutMs } = settings;
+    await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, wait: options.wait, signals: false, signal });
     await worker.run();
+  } catch (error) {
+    isAbandoned = isAsyncJobError(error, 'worker.abandoned');
+    throw error;
   } finally {
-    await app.close();
+    // Handlers that are still at work would find everything closed: the process ends now.
+    if (!isAbandoned) await close(app, log);
+    forgetSignals();
   }
+}
+
+/** A connection that a handler never gave back, or a service that does not stop, must not keep the process from ending. */
+async function close(app: WorkerApplication, log: Log): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      log.warn(
+        { afterMs: CLOSE_TIMEOUT_MS },
+        'ending although the application does not close: something still uses its connections or services',
+      );
+      resolve();
+    }, CLOSE_TIMEOUT_MS);
+  });
+  await Promise.race([app.close(), late]).finally(() => clearTimeout(timer));
 }
 
 // Settings are read twice: they say which configuration to load, and that has a say in them.

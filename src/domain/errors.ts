@@ -51,12 +51,18 @@ export const ERRORS = {
   'job.wait_timeout': { fault: 'transient', retryable: true, meaning: 'The job was not settled in time; it goes on.' },
   'attempt.overtaken': { fault: 'transient', retryable: false, meaning: 'A newer attempt or a revocation has taken the row.' },
   'relation.unsaved': { fault: 'application', retryable: false, meaning: 'A job refers to an entity that has no row yet.' },
+  'orm.versions': { fault: 'application', retryable: false, meaning: 'Two versions or copies of MikroORM are loaded.' },
   'database.schema': { fault: 'operations', retryable: false, meaning: 'A table or column is missing or out of date.' },
   'database.unavailable': { fault: 'operations', retryable: true, meaning: 'PostgreSQL cannot be reached.' },
   'temporal.unavailable': { fault: 'operations', retryable: true, meaning: 'Temporal cannot be reached.' },
   'temporal.namespace': { fault: 'operations', retryable: false, meaning: 'The Temporal namespace does not exist.' },
   'temporal.cli_missing': { fault: 'operations', retryable: false, meaning: 'No Temporal CLI was found for the development server.' },
   'dev.server_failed': { fault: 'operations', retryable: false, meaning: 'A development server did not start.' },
+  'worker.abandoned': {
+    fault: 'application',
+    retryable: true,
+    meaning: 'Attempts could not be ended in time when the worker was told to end; its process has to.',
+  },
   'worker.registry_expired': {
     fault: 'transient',
     retryable: true,

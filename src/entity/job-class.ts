@@ -8,10 +8,12 @@ import { AsyncJobWorker, WorkerSchema } from './async-job-worker.ts';
 import { AsyncJobSchema, baseColumn } from './base-schema.ts';
 import type { Columns, JobClass } from './job-types.ts';
 
-type JobProps<P extends Record<string, any>> = {
+/** The own columns as the class has them. */
+export type JobProps<P extends Record<string, any>> = {
   -readonly [K in keyof P]: InferEntityFromProperties<P>[K & keyof InferEntityFromProperties<P>];
 };
-type JobBase<P extends Record<string, any>> = (new (...args: any[]) => AsyncJob & JobProps<P> & { [Columns]?: JobProps<P> }) &
+/** The class that `asyncJob()` returns; named so that a project can export its job classes with declarations. */
+export type JobBase<P extends Record<string, any>> = (new (...args: any[]) => AsyncJob & JobProps<P> & { [Columns]?: JobProps<P> }) &
   Pick<typeof AsyncJob, Exclude<keyof typeof AsyncJob, 'prototype'>>;
 type Reserved<P> = { [K in keyof P & keyof AsyncJob]: `'${K & string}' is a column or method of AsyncJob: choose another name` };
 

@@ -5,8 +5,9 @@ import { AsyncJobError } from '../domain/errors.ts';
 import type { JobPolicy } from '../domain/job-policy.ts';
 import { AsyncJob } from '../entity/async-job.ts';
 import { registeredHandlers, type RegisteredHandler } from '../entity/handler-registry.ts';
+import { invalidSettings } from '../entity/invalid-settings.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
-import { resolveJobOptions, type JobOptions } from '../entity/job-options.ts';
+import { problemsOfJobOptions, resolveJobOptions, type JobOptions } from '../entity/job-options.ts';
 import type { JobClass, JobHandler } from '../entity/job-types.ts';
 
 export interface JobType {
@@ -21,9 +22,9 @@ export class HandlerTable {
 
   /** @throws AsyncJobError `settings.invalid` for wrong options, `job.duplicate_type` */
   constructor(orm: MikroORM, defaults: JobOptions) {
-    for (const meta of orm.getMetadata().getAll().values()) {
-      const jobClass = meta.class as unknown as JobClass | undefined;
-      if (meta.abstract || !(jobClass?.prototype instanceof AsyncJob)) continue;
+    const classes = jobClassesOf(orm);
+    refuseWrongOptions(classes, defaults);
+    for (const jobClass of classes) {
       const jobType = jobTypeOf(jobClass);
       const other = this.#types.get(jobType);
       if (other)
@@ -82,4 +83,20 @@ export class HandlerTable {
   check(): void {
     for (const jobClass of registeredHandlers().keys()) this.typeOf(jobClass);
   }
+}
+
+function jobClassesOf(orm: MikroORM): JobClass[] {
+  return [...orm.getMetadata().getAll().values()].flatMap((meta) => {
+    const jobClass = meta.class as unknown as JobClass | undefined;
+    return !meta.abstract && jobClass?.prototype instanceof AsyncJob ? [jobClass] : [];
+  });
+}
+
+/** Of all classes at once, so that nobody repairs them one start at a time. */
+function refuseWrongOptions(classes: readonly JobClass[], defaults: JobOptions): void {
+  const problems = [
+    ...problemsOfJobOptions(defaults, 'defaults'),
+    ...classes.flatMap((jobClass) => problemsOfJobOptions(jobClass.options, `${jobTypeOf(jobClass)}.options`)),
+  ];
+  if (problems.length > 0) throw invalidSettings('job options', problems);
 }

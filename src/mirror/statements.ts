@@ -181,7 +181,8 @@ export const handedBackStatement: Builder = (table, library) => {
     where ${mine(table)} and j.${c.status} = 'STARTED'
     returning *),
     noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
-      select $6, $1, $2, $3, case when m.${c.status} = 'REVOKED' then 'revoked' else 'handed_back' end, m.${c.workerId}, m.${c.startedAt}, $5 from moved m)
+      select $6, $1, $2, $3, case when m.${c.status} = 'REVOKED' then 'revoked' else 'handed_back' end, m.${c.workerId}, m.${c.startedAt},
+        case when m.${c.status} = 'REVOKED' then m.${c.revokeReason} else $5 end from moved m)
     select ${c.status} as status from moved`;
 };
 

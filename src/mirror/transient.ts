@@ -1,7 +1,7 @@
 // Which database errors pass by themselves: the server is away, restarts, or this transaction lost a race.
 
 const TRANSIENT_CODE = /^(08|57P0|53|40001|40P01|25006|ECONN|EPIPE|ETIMEDOUT|EHOST|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
-const TRANSIENT_MESSAGE = /Connection terminated|not queryable|timeout exceeded|read timeout|Cannot use a pool after calling end/;
+const TRANSIENT_MESSAGE = /Connection terminated|not queryable|timeout exceeded|timeout expired|read timeout|Cannot use a pool after calling end/;
 
 /** Whether the same statement may succeed later without a change. */
 export function isTransientDatabaseError(error: unknown): boolean {

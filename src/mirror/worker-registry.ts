@@ -37,6 +37,11 @@ export class WorkerRegistry {
     return this.#worker.id;
   }
 
+  /** Ids of the jobs that the process is busy with. */
+  get jobs(): string[] {
+    return [...this.#running.keys()];
+  }
+
   /** How many attempts of this job the process is busy with. */
   running(jobId: string): number {
     return this.#running.get(jobId) ?? 0;
@@ -68,11 +73,12 @@ export class WorkerRegistry {
   /** Renews the row; beats never overlap, so that the list of one is not older than that of the one before. */
   beat(): Promise<void> {
     return (this.#beating = this.#beating.then(async () => {
+      if (this.#pool.ending) return clearInterval(this.#timer);
       try {
         await this.#pool.query(
           `update ${this.#workers} set seen_at = now(), expires_at = now() + make_interval(secs => $2::float8 / 1000), beat = beat + 1, jobs = $3::jsonb
            where id = $1 and stopped_at is null`,
-          [this.id, this.#ttlMs, JSON.stringify([...this.#running.keys()])],
+          [this.id, this.#ttlMs, JSON.stringify(this.jobs)],
         );
       } catch (error) {
         this.#log.warn({ err: error }, 'the worker registry could not be renewed; no job is started until it can');
@@ -87,8 +93,8 @@ export class WorkerRegistry {
     await this.#pool.query(`update ${this.#workers} set stopped_at = now(), seen_at = now(), jobs = '[]' where id = $1`, [this.id]);
   }
 
-  /** Stops the renewal without a word, as a crash would. */
+  /** No orderly end: what was left running may still be at work, and the row says so for as long as the process lives. */
   abandon(): void {
-    clearInterval(this.#timer);
+    this.#timer?.unref();
   }
 }

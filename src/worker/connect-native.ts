@@ -38,26 +38,25 @@ export async function connectNative({ settings, log, wait, signal }: ConnectOpti
 }
 
 async function connectOnce(settings: TemporalSettings, signal?: AbortSignal): Promise<NativeConnection> {
+  // The core knows no deadline for connecting: what comes of it later is let go.
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(unavailable(settings, `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  const over = AbortSignal.any([deadline.signal, ...(signal ? [signal] : [])]);
   const connecting = connectAndCheck(settings);
-  let stopWaiting!: () => void;
-  const over = new Promise<never>((_, reject) => {
-    const timer = setTimeout(() => reject(unavailable(settings, `no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
-    const end = () => reject(signal!.reason as Error);
-    signal?.addEventListener('abort', end, { once: true });
-    stopWaiting = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-    };
-  });
   try {
-    return await Promise.race([connecting, over]);
+    return await Promise.race([connecting, rejection(over)]);
   } catch (error) {
-    // The core knows no deadline for connecting: what comes of it later is let go.
     void connecting.then((late) => late.close()).catch(() => undefined);
     throw error;
   } finally {
-    stopWaiting();
+    clearTimeout(timer);
   }
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }
 
 async function connectAndCheck(settings: TemporalSettings): Promise<NativeConnection> {

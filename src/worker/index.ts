@@ -8,7 +8,7 @@ import type { Log } from '../domain/ports.ts';
 import { checkSchema } from './check-schema.ts';
 import { onShutdownSignals } from './shutdown-signals.ts';
 import { FairSlots } from './slots.ts';
-import { TemporalWorker } from './temporal-worker.ts';
+import { AttemptsAbandoned, TemporalWorker } from './temporal-worker.ts';
 import { untilDatabaseAnswers } from './until-database-answers.ts';
 import { WorkerServices } from './worker-services.ts';
 
@@ -29,8 +29,8 @@ export class JobWorker implements AsyncDisposable {
   #running: Promise<void> | undefined;
 
   /**
-   * Checks and connects; the worker registers and takes jobs from `run()` on. Signals count from here on: one that comes
-   * while PostgreSQL or Temporal is waited for ends the waiting, and `run()` resolves at once.
+   * Checks and connects; the worker registers and takes jobs from `run()` on. A signal that comes while PostgreSQL or
+   * Temporal is waited for ends the waiting, and `run()` resolves at once.
    */
   static async create(parts: ApplicationParts, options: WorkerOptions): Promise<JobWorker> {
     const { temporal, log, pool, name } = parts;
@@ -40,7 +40,7 @@ export class JobWorker implements AsyncDisposable {
     const slots = new FairSlots(concurrency);
     const services = new WorkerServices(parts, { queues, concurrency, slots });
     const ending = new AbortController();
-    const { signal } = ending;
+    const signal = options.signal ? AbortSignal.any([ending.signal, options.signal]) : ending.signal;
     const forgetSignals = (options.signals ?? true) ? onShutdownSignals(log, () => ending.abort()) : () => undefined;
     let temporalWorker: TemporalWorker | null = null;
     try {
@@ -120,10 +120,28 @@ export class JobWorker implements AsyncDisposable {
   }
 
   async #runJobs(temporal: TemporalWorker): Promise<void> {
-    await this.#services.start();
+    try {
+      await this.#services.start();
+    } catch (error) {
+      await temporal.close();
+      throw error;
+    }
     this.#log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
-    if ((await temporal.run()) === 'abandoned') throw abandoned(this.#services.jobs, this.#drainTimeoutMs);
+    try {
+      await temporal.run();
+    } catch (error) {
+      throw error instanceof AttemptsAbandoned ? this.#abandoned(error) : error;
+    }
     await this.#services.stop('orderly');
+  }
+
+  #abandoned(cause: unknown): AsyncJobError {
+    const { jobs } = this.#services;
+    const what =
+      jobs.length > 0
+        ? `attempts ended neither within the drain timeout (${this.#drainTimeoutMs} ms) nor soon after their task.signal aborted, of ${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.join(', ')}. Other workers run them again. Let the handlers follow task.signal, or raise --drain-timeout.`
+        : 'all attempts have ended and their rows know how, but Temporal could not be told. It hears it from the next attempt, once it answers again.';
+    return new AsyncJobError('worker.abandoned', `${what} This process has to end.`, { cause });
   }
 
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
@@ -146,13 +164,6 @@ export function noWorkerInline(): AsyncJobError {
   return new AsyncJobError(
     'settings.invalid',
     "the inline engine needs no worker: it runs jobs where they are enqueued. Set engine: 'workflow', or unset ASYNCJOB_ENGINE.",
-  );
-}
-
-function abandoned(jobs: readonly string[], drainTimeoutMs: number): AsyncJobError {
-  return new AsyncJobError(
-    'worker.abandoned',
-    `handlers did not stop within the drain timeout (${drainTimeoutMs} ms) nor soon after their task.signal aborted; jobs: ${jobs.join(', ')}. The process has to end, and other workers run them again. Let these handlers follow task.signal, or raise --drain-timeout.`,
   );
 }
 

@@ -117,10 +117,7 @@ export class AttemptsAbandoned extends Error {
   override readonly name = 'AttemptsAbandoned';
 
   constructor(cause: unknown) {
-    super(
-      'attempts did not stop in time and were abandoned; they are tried again once their heartbeat times out. Let handlers follow task.signal, or raise the drain timeout',
-      { cause },
-    );
+    super('attempts did not stop in time and were abandoned', { cause });
   }
 }
 

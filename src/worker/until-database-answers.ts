@@ -50,7 +50,7 @@ async function ask(options: ClientConfig, signal: AbortSignal): Promise<void> {
     await client.query('select 1');
   } finally {
     signal.removeEventListener('abort', breakOff);
-    await client.end();
+    void client.end().catch(() => undefined);
   }
 }
 

@@ -30,7 +30,15 @@ export class WorkerServices {
     const { name, pool, library, tables, mirror, dispatcher, settings, log } = parts;
     this.id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
     this.#parts = parts;
-    const worker = { id: this.id, application: name, host: hostname(), pid: process.pid, version: VERSION, queues: [...queues], concurrency };
+    const worker = {
+      id: this.id,
+      application: name,
+      host: hostname(),
+      pid: process.pid,
+      version: VERSION,
+      queues: [...queues],
+      concurrency,
+    };
     this.#registry = new WorkerRegistry(pool, library, worker, settings.workerTtlMs, log);
     this.#relay = new Relay({
       source: new UndispatchedRuns(pool, tables.values(), library),

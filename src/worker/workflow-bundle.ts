@@ -52,7 +52,11 @@ function installedSdkVersion(): string {
 async function bundle(): Promise<{ code: string }> {
   const workflowsPath = fileURLToPath(new URL(`index.${EXTENSION}`, WORKFLOWS));
   // The SDK wants a source map; without the sources in it the bundle is a third of the size.
-  return bundleWorkflowCode({ workflowsPath, logger: SILENT, webpackConfigHook: (config) => ({ ...config, devtool: 'inline-nosources-source-map' }) });
+  return bundleWorkflowCode({
+    workflowsPath,
+    logger: SILENT,
+    webpackConfigHook: (config) => ({ ...config, devtool: 'inline-nosources-source-map' }),
+  });
 }
 
 /** The bundler's progress report; what goes wrong is thrown. */

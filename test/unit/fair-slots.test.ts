@@ -39,3 +39,14 @@ it('lets those go who need not wait any longer', async () => {
   await slots.acquire(signal);
   await expect(slots.acquire(stop.signal)).rejects.toThrow('cancelled');
 });
+
+it('lets nobody in once it is closed, those who wait included', async () => {
+  const slots = new FairSlots(1);
+  const release = await slots.acquire(signal);
+  const waiting = slots.acquire(signal);
+  slots.close();
+  await expect(waiting).rejects.toMatchObject({ reason: 'shutdown' });
+  await expect(slots.acquire(signal)).rejects.toMatchObject({ reason: 'shutdown' });
+  release();
+  expect(slots.waiting).toBe(0);
+});

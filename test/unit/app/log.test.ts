@@ -7,14 +7,16 @@ function logged(format: LogFormat): string {
   const destination = new Writable({ write: (chunk, _, done) => ((text += String(chunk)), done()) });
   const log = createLog('info', { format, destination });
   log.debug({}, 'hidden');
+  log.child({ jobType: 'SendMail', jobId: 'f00', run: 1, attempt: 2 }).info({}, 'started');
   log.error({ queue: 'mail', error: new TypeError('no address') }, 'attempt failed');
   return text;
 }
 
 it('writes JSON lines with the error in them', () => {
   const lines = logged('json').trim().split('\n');
-  expect(lines).toHaveLength(1);
-  expect(JSON.parse(lines[0]!)).toMatchObject({
+  expect(lines).toHaveLength(2);
+  expect(JSON.parse(lines[0]!)).toMatchObject({ jobType: 'SendMail', jobId: 'f00', run: 1, attempt: 2, msg: 'started' });
+  expect(JSON.parse(lines[1]!)).toMatchObject({
     level: 50,
     msg: 'attempt failed',
     queue: 'mail',
@@ -24,6 +26,8 @@ it('writes JSON lines with the error in them', () => {
 
 it('writes for people on a terminal', () => {
   const text = logged('pretty');
+  expect(text).toContain('SendMail/f00/1 attempt 2: started');
+  expect(text).not.toContain('jobType');
   expect(text).toMatch(/ERROR.*: attempt failed/);
   expect(text).toMatch(/queue.*mail/);
   expect(text).toContain('TypeError: no address');

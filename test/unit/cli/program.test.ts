@@ -38,6 +38,7 @@ function world(given: Partial<CliDeps> & { config?: Config; handlers?: JobClass[
       call('connect', { config: connected, ...options });
       return {
         name: connected.name ?? '',
+        prepare: async () => {},
         handlers: new Map(handlers.map((handler) => [handler, {}])),
         orm: {
           em: {

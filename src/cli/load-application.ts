@@ -1,0 +1,17 @@
+// The settings of a command that inspects an application, and its configuration. Settings are read twice: they say which
+// configuration to load, and that has a say in them.
+import type { LoadedConfig } from '../app/load-config.ts';
+import { readSettings, type Settings } from '../app/settings.ts';
+import type { CliDeps } from './cli-deps.ts';
+import type { SharedOptions } from './program.ts';
+
+/** @throws AsyncJobError `settings.invalid`, `config.not_found`, `config.load_failed`, `config.invalid` */
+export async function loadApplication(
+  options: SharedOptions,
+  { env, cwd, loadConfig }: Pick<CliDeps, 'env' | 'cwd' | 'loadConfig'>,
+): Promise<{ settings: Settings; loaded: LoadedConfig }> {
+  const overrides = { appFile: options.app, logLevel: options.logLevel ?? options.loglevel };
+  const { appFile } = readSettings(env, overrides);
+  const loaded = await loadConfig({ file: appFile ?? undefined, cwd });
+  return { loaded, settings: readSettings(env, overrides, { engine: loaded.config.engine }) };
+}

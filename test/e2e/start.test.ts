@@ -1,0 +1,136 @@
+// A worker that starts before its servers: it waits and says so, or fails with a code, and ends when it is told to.
+import { mkdtemp, chmod, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePorts, startPostgres, startTemporal } from '../../src/dev/index.ts';
+import { freshDatabase, temporalCli } from '../support/servers.ts';
+import { Step } from './fixtures/app/jobs.ts';
+import { openApplication, type TestApplication } from './support/application.ts';
+import { runCli, type Child } from './support/cli.ts';
+
+let shop: TestApplication;
+let silent: Server;
+/** Of a server that takes connections and never says a word. */
+let silentAddress: string;
+/** Where nobody listens. */
+let deadAddress: string;
+beforeAll(async () => {
+  shop = await openApplication();
+  silent = createServer(() => {});
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve);
+  });
+  silentAddress = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  deadAddress = `127.0.0.1:${(await freePorts(1))[0]}`;
+});
+afterAll(async () => {
+  silent?.close();
+  await shop?.[Symbol.asyncDispose]();
+});
+
+/** The pauses that it announced, in milliseconds. */
+const pausesOf = ({ lines }: Child, field: string) => lines.flatMap((line) => (field in line ? [line[field]] : []));
+
+it('waits for PostgreSQL, says so ever more rarely, and works once it is there', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-test-'));
+  await chmod(folder, 0o755); // root's PostgreSQL runs as another user
+  const dataDir = path.join(folder, 'data');
+  try {
+    const before = await startPostgres({ dataDir });
+    await using prepared = await openApplication({ databaseUrl: before.url });
+    await before.stop();
+    await using worker = prepared.startWorker();
+    const { hostname, port } = new URL(before.url);
+    const waiting = await worker.line(`waiting for PostgreSQL at ${hostname}:${port}/postgres`);
+    expect(waiting).toMatchObject({ level: 40, why: expect.stringContaining('ECONNREFUSED') as string });
+    await worker.lineWhere('a third try', ({ againInMs }) => againInMs === 2_000);
+    expect(pausesOf(worker, 'againInMs').slice(0, 3)).toEqual([500, 1_000, 2_000]);
+
+    const after = await startPostgres({ dataDir, port: before.port });
+
+    try {
+      await worker.line('ready');
+      expect(await shop.settled(await Step.enqueue({ released: true }, { em: prepared.app.orm.em.fork() }))).toMatchObject({
+        status: 'SUCCESS',
+      });
+    } finally {
+      await after.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it('waits for Temporal, says so ever more rarely, and works once it is there', async () => {
+  const port = Number(deadAddress.split(':')[1]);
+  await using worker = shop.startWorker([], { TEMPORAL_ADDRESS: deadAddress });
+  const waiting = await worker.line(`temporal.unavailable: no Temporal at ${deadAddress} (namespace 'default'): Connection refused`);
+  expect(waiting).toMatchObject({ level: 40, address: deadAddress });
+  await worker.lineWhere('a third try', ({ retryInMs }) => retryInMs === 2_000);
+  expect(pausesOf(worker, 'retryInMs').slice(0, 3)).toEqual([500, 1_000, 2_000]);
+
+  const temporal = await startTemporal({ cli: temporalCli(), ui: false, port });
+
+  try {
+    await worker.line('ready');
+    const { rows } = await shop.db.query<{ id: string }>(`insert into step (status, released) values ('PENDING', true) returning id`);
+    expect(await shop.settled((await Step.get(rows[0]!.id))!)).toMatchObject({ status: 'SUCCESS' });
+  } finally {
+    await temporal.stop();
+  }
+});
+
+describe('with --no-wait', () => {
+  it.each([
+    ['PostgreSQL refuses', 'database.unavailable', () => ({ DATABASE_URL: `postgres://ada@${deadAddress}/shop` })],
+    ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
+    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silentAddress })],
+  ])('fails when %s', async (_, code, away) => {
+    const end = await runCli(['worker', '--no-wait'], { env: { ...shop.env, ...away() } });
+    expect(end).toMatchObject({ code: 1, signal: null });
+    expect(end.stderr).toMatch(new RegExp(`^error: ${code}: .*\\n$`));
+  });
+});
+
+describe('SIGTERM ends a worker at once and in order while', () => {
+  it.each([
+    ['PostgreSQL refuses', 'waiting for PostgreSQL', () => ({ DATABASE_URL: `postgres://ada@${deadAddress}/shop` })],
+    ['PostgreSQL does not answer', 'worker starts', () => ({ DATABASE_URL: `postgres://ada@${silentAddress}/shop` })],
+    ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
+    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silentAddress })],
+  ])('%s', async (_, said, away) => {
+    await using worker = shop.startWorker([], away());
+    await worker.line(said);
+    worker.kill('SIGTERM');
+    expect(await worker.end()).toEqual({ code: 0, signal: null });
+    const [told, stopped] = worker.lines.slice(-2);
+    expect([told?.msg, stopped?.msg]).toEqual([expect.stringMatching(/^shutting down/), 'stopped']);
+    // A connection's time-outs are longer than that.
+    expect(worker.endedAt! - told!.time).toBeLessThan(4_000);
+    expect(worker.stderr).toBe('');
+  });
+});
+
+it('does not wait for a namespace that does not exist', async () => {
+  await using worker = shop.startWorker([], { TEMPORAL_NAMESPACE: 'nowhere' });
+  expect(await worker.end()).toEqual({ code: 1, signal: null });
+  expect(worker.stderr).toMatch(/^error: temporal\.namespace: Temporal at .* has no namespace 'nowhere'\. Create it .*\n$/);
+  expect(worker.lines.filter(({ level }) => level >= 40)).toEqual([]);
+});
+
+it('does not wait for tables that are missing, and names them', async () => {
+  await using database = await freshDatabase();
+  await using worker = shop.startWorker([], { DATABASE_URL: database.url });
+  expect(await worker.end()).toEqual({ code: 1, signal: null });
+  expect(worker.stderr).toBe(`error: database.schema: tables are missing or out of date:
+  'Step': relation "public.step" does not exist
+  'Poison': relation "public.poison" does not exist
+  'Letter': relation "public.letter" does not exist
+  'Deaf': relation "public.deaf" does not exist
+  the attempt history: relation "public.async_job_attempt" does not exist
+  the worker registry: relation "public.async_job_worker" does not exist
+Run the application's migrations (npx mikro-orm migration:up), or for a first try orm.schema.update().
+`);
+});

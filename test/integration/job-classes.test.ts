@@ -1,0 +1,984 @@
+// Job classes on a real PostgreSQL: their tables, what create() and a flush write, which application a call belongs to,
+// and what is refused.
+import { EntityCaseNamingStrategy, EntitySchema, UniqueConstraintViolationException, type EntityManager, type Opt } from '@mikro-orm/core';
+import { defineConfig as ormConfig, MikroORM, type EntityManager as PostgresEntityManager, type Options } from '@mikro-orm/postgresql';
+import pg from 'pg';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/app/settings.ts';
+import { STATUSES } from '../../src/domain/lifecycle.ts';
+import { registeredHandlers } from '../../src/entity/handler-registry.ts';
+import {
+  AsyncJob,
+  asyncJob,
+  AsyncJobAttempt,
+  AsyncJobs,
+  AsyncJobView,
+  AsyncJobWorker,
+  jobs,
+  p,
+  type Config,
+  type JobClass,
+  type JobOptions,
+} from '../../src/index.ts';
+import { jobTableOf, libraryTables } from '../../src/mirror/job-table.ts';
+import { undispatchedQuery } from '../../src/mirror/statements.ts';
+import { freshDatabase } from '../support/servers.ts';
+import { Customer, Flaky, openShop, type Shop } from '../support/shop.ts';
+
+class Invoice extends asyncJob(
+  'Invoice',
+  {
+    amount: p.integer().default(0),
+    note: p.text().nullable(),
+    short: p.string().length(8).nullable(),
+    paidOn: p.datetime().nullable(),
+    reference: p.text().nullable(),
+    customer: () => p.manyToOne(Customer).nullable(),
+  },
+  { uniques: [{ properties: ['reference'] }] },
+) {
+  static override defaultQueue = 'billing';
+  get label(): Opt<string> {
+    return `invoice of ${this.amount}`;
+  }
+}
+class Receipt extends asyncJob('Receipt', { amount: p.integer() }) {}
+class Stranger extends asyncJob('Stranger', { note: p.text().nullable() }) {}
+const CLASSES: JobClass[] = [Invoice, Receipt, Flaky];
+const NOWHERE = '0192d3c8-7a3e-7c3a-9d5e-0a1b2c3d4e5f';
+
+interface Opened extends AsyncDisposable {
+  app: AsyncJobs;
+  db: pg.Pool;
+}
+
+/** An application with entities and a MikroORM of its own, in a database of its own. */
+async function openWith(
+  entities: Options['entities'],
+  { orm = {}, tables = true, ...config }: { orm?: Partial<Options>; tables?: boolean } & Partial<Omit<Config, 'orm'>> = {},
+): Promise<Opened> {
+  const database = await freshDatabase();
+  try {
+    const app = await AsyncJobs.connect(
+      { engine: 'inline', ...config, orm: ormConfig({ clientUrl: database.url, entities: entities!, ...orm }) },
+      { log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }), settings: readSettings({}, { engine: config.engine ?? 'inline' }) },
+    );
+    if (tables) await app.orm.schema.create();
+    const db = new pg.Pool({ connectionString: database.url, max: 2 });
+    return {
+      app,
+      db,
+      async [Symbol.asyncDispose]() {
+        await app.close();
+        await db.end();
+        await database.drop();
+      },
+    };
+  } catch (error) {
+    await database.drop();
+    throw error;
+  }
+}
+
+const openInline = (config: Parameters<typeof openShop>[0] = {}) => openShop({ engine: 'inline', classes: CLASSES, ...config });
+
+describe('a job class', () => {
+  let shop: Shop;
+  beforeAll(async () => void (shop = await openInline()));
+  afterAll(() => shop?.[Symbol.asyncDispose]());
+
+  const fork = () => shop.app.orm.em.fork() as PostgresEntityManager;
+  const rowOf = async (id: string) => (await shop.db.query('select * from invoice where id = $1', [id])).rows[0] as Record<string, unknown>;
+
+  describe('its table', () => {
+    // Name, type, and what an INSERT that does not name it gets; null = it may be null.
+    const COLUMNS: [string, string, string | null][] = [
+      ['id', 'uuid', 'gen_random_uuid()'],
+      ['status', 'text', "'NEW'::text"],
+      ['queue', 'text', "'billing'::text"],
+      ['priority', 'smallint', null],
+      ['run_at', 'timestamp(3) with time zone', null],
+      ['expires_at', 'timestamp(3) with time zone', null],
+      ['unique_key', 'text', null],
+      ['run', 'integer', '0'],
+      ['attempt', 'integer', '0'],
+      ['failures', 'integer', '0'],
+      ['crashes', 'integer', '0'],
+      ['workflow_id', 'text', null],
+      ['run_id', 'text', null],
+      ['worker_id', 'text', null],
+      ['holder', 'text', null],
+      ['holder_beat', 'integer', null],
+      ['created_at', 'timestamp(3) with time zone', 'now()'],
+      ['updated_at', 'timestamp(3) with time zone', 'now()'],
+      ['enqueued_at', 'timestamp(3) with time zone', null],
+      ['started_at', 'timestamp(3) with time zone', null],
+      ['ended_at', 'timestamp(3) with time zone', null],
+      ['next_attempt_at', 'timestamp(3) with time zone', null],
+      ['progress', 'double precision', null],
+      ['progress_message', 'text', null],
+      ['checkpoint', 'jsonb', null],
+      ['output', 'jsonb', null],
+      ['error_message', 'text', null],
+      ['error', 'jsonb', null],
+      ['revoke_requested_at', 'timestamp(3) with time zone', null],
+      ['revoke_reason', 'text', null],
+      ['revoked_by', 'text', null],
+    ];
+    const OWN = ['amount', 'note', 'short', 'paid_on', 'reference', 'customer_id'];
+
+    it('has the columns of every job with their types and defaults, and its own', async () => {
+      const { rows } = await shop.db.query<{ name: string; type: string; required: boolean; default: string | null }>(
+        `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as required,
+           pg_get_expr(d.adbin, d.adrelid) as default
+         from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+         where a.attrelid = 'invoice'::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+      );
+      const base = rows.filter(({ name }) => !OWN.includes(name));
+      expect(base.map((column) => [column.name, column.type, column.default])).toEqual(COLUMNS);
+      expect(base.filter(({ required, default: value }) => required !== (value !== null))).toEqual([]);
+      expect(rows.map(({ name }) => name)).toEqual([...COLUMNS.map(([name]) => name), ...OWN]);
+    });
+
+    it('takes an INSERT of nothing but a status, in the queue of its class', async () => {
+      const { rows } = await shop.db.query<{ id: string }>(`insert into invoice (status) values ('PENDING') returning id`);
+      const job = await Invoice.get(rows[0]!.id);
+      expect(job).toMatchObject({
+        status: 'PENDING',
+        queue: 'billing',
+        run: 0,
+        attempt: 0,
+        failures: 0,
+        crashes: 0,
+        runId: null,
+        amount: 0,
+        createdAt: expect.any(Date) as Date,
+        updatedAt: expect.any(Date) as Date,
+      });
+    });
+
+    it('takes an INSERT of nothing at all as a NEW job, which may be enqueued', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const { rows } = await shop.db.query<{ id: string }>('insert into invoice default values returning id');
+      const job = (await Invoice.get(rows[0]!.id))!;
+      expect(job.status).toBe('NEW');
+      expect(await job.enqueue()).toMatchObject({ status: 'SUCCESS', queue: 'billing', run: 1 });
+    });
+
+    it('needs no migration after it was created', async () => {
+      expect(await shop.app.orm.schema.getUpdateSchemaSQL()).toBe('');
+    });
+
+    it('has partial indexes for the relay and the reconciler, and indexes for lists', async () => {
+      const { rows } = await shop.db.query<{ indexdef: string }>(
+        `select indexdef from pg_indexes where tablename = 'invoice' and schemaname = 'public'`,
+      );
+      const definitions = rows.map(({ indexdef }) => indexdef.replace(/^.* USING btree /, '')).sort();
+      expect(definitions).toEqual(
+        [
+          '(created_at)',
+          `(enqueued_at) WHERE ((status = 'PENDING'::text) AND (run_id IS NULL))`,
+          '(id)',
+          '(reference)',
+          '(status, created_at)',
+          `(updated_at) WHERE (status = ANY (ARRAY['PENDING'::text, 'STARTED'::text]))`,
+        ].sort(),
+      );
+    });
+
+    it('is found by the sweep of the relay through its index', async () => {
+      const metadata = shop.app.orm.getMetadata();
+      const query = undispatchedQuery(jobTableOf('Invoice', metadata.get(Invoice)), { attempts: '', workers: '' });
+      const client = await shop.db.connect();
+      try {
+        await client.query('begin');
+        await client.query('set local enable_seqscan = off');
+        const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain ${query}`, [0, 10]);
+        expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('invoice_enqueued_at_index');
+        await client.query('rollback');
+      } finally {
+        client.release();
+      }
+    });
+
+    it.each(STATUSES)('takes the status %s', async (status) => {
+      await expect(shop.db.query('insert into invoice (status) values ($1)', [status])).resolves.toBeDefined();
+    });
+
+    it.each([['DONE'], ['new'], ['']])('refuses the status %o, which the lifecycle does not know', async (status) => {
+      await expect(shop.db.query('insert into invoice (status) values ($1)', [status])).rejects.toMatchObject({ code: '23514' });
+    });
+
+    it('is one of all jobs in AsyncJobView', async () => {
+      using _ = shop.app.handle(Receipt, () => {
+        throw new Error('no paper');
+      });
+      const invoice = await Invoice.create({ amount: 1 });
+      const receipt = await Receipt.enqueue({ amount: 2 });
+      const seen = await fork().find(AsyncJobView, { id: { $in: [invoice.id, receipt.id] } }, { orderBy: { jobType: 'asc' } });
+      expect(seen).toMatchObject([
+        { jobType: 'Invoice', id: invoice.id, status: 'NEW', queue: 'billing', createdAt: invoice.createdAt },
+        { jobType: 'Receipt', id: receipt.id, status: 'FAILURE', queue: 'default', run: 1, errorMessage: 'Error: no paper' },
+      ]);
+      expect(await fork().count(AsyncJobView, { jobType: 'Receipt', status: 'FAILURE' })).toBe(1);
+    });
+  });
+
+  describe('create', () => {
+    it('inserts a NEW row with a time-ordered id, which is then managed', async () => {
+      const em = fork();
+      const job = await Invoice.create({ amount: 3, note: 'a' }, { em });
+      expect(job).toBeInstanceOf(Invoice);
+      expect(job).toMatchObject({ status: 'NEW', queue: 'billing', run: 0, amount: 3, note: 'a', label: 'invoice of 3' });
+      expect(job.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+      expect(em.getUnitOfWork().getById(Invoice, job.id as never)).toBe(job);
+      expect(await rowOf(job.id)).toMatchObject({ status: 'NEW', queue: 'billing', amount: 3, note: 'a', created_at: job.createdAt });
+    });
+
+    it('fills what is not given from the defaults of the database', async () => {
+      const job = await Invoice.create();
+      expect(job).toMatchObject({ amount: 0, run: 0, attempt: 0, isBusy: false, isFinished: false });
+      expect(job.createdAt).toEqual(job.updatedAt);
+    });
+
+    it('takes an id of the caller’s', async () => {
+      const id = crypto.randomUUID();
+      expect((await Invoice.create({ id, amount: 1 })).id).toBe(id);
+      await expect(Invoice.create({ id })).rejects.toBeInstanceOf(UniqueConstraintViolationException);
+    });
+
+    it('leaves a unique violation of an own column as MikroORM’s own error', async () => {
+      await Invoice.create({ reference: 'R-1' });
+      await expect(Invoice.create({ reference: 'R-1' })).rejects.toBeInstanceOf(UniqueConstraintViolationException);
+    });
+
+    it('takes a related entity, a reference to one, or its key', async () => {
+      const em = fork();
+      const customer = em.create(Customer, { name: 'Ada' });
+      await em.flush();
+      for (const given of [customer, em.getReference(Customer, customer.id), customer.id]) {
+        const job = await Invoice.create({ customer: given }, { em });
+        expect((await rowOf(job.id))['customer_id']).toBe(customer.id);
+      }
+    });
+
+    it('writes nothing of the caller’s other changes', async () => {
+      const em = fork();
+      const customer = em.create(Customer, { name: 'before' });
+      await em.flush();
+      const other = await Invoice.create({ note: 'before' }, { em });
+      customer.name = 'after';
+      other.note = 'after';
+      em.create(Customer, { name: 'unsaved' });
+      await Invoice.create({ customer }, { em });
+      expect((await shop.db.query('select name from customer where id = $1', [customer.id])).rows).toEqual([{ name: 'before' }]);
+      expect((await shop.db.query(`select 1 from customer where name = 'unsaved'`)).rows).toEqual([]);
+      expect(await rowOf(other.id)).toMatchObject({ note: 'before' });
+    });
+
+    it.each<[string, object]>([
+      ['a text for a number', { amount: 'many' }],
+      ['a fraction for a whole number', { amount: 1.5 }],
+      ['a number that is too large', { amount: 3_000_000_000 }],
+      ['a text that is too long', { short: 'much too long' }],
+      ['a NUL byte', { note: 'a\u0000b' }],
+      ['no date', { paidOn: 'yesterday' }],
+      ['null where a value is needed', { amount: null }],
+      ['an id that is no uuid', { id: 'nonsense' }],
+    ])('refuses %s', async (_what, data) => {
+      await expect(Invoice.create(data as never)).rejects.toMatchObject({
+        code: 'job.value_invalid',
+        message: expect.stringContaining("'Invoice'") as string,
+      });
+    });
+
+    it('refuses a row without a column that is needed', async () => {
+      await expect(Receipt.create({} as never)).rejects.toMatchObject({ code: 'job.value_invalid' });
+    });
+
+    it.each([['status'], ['queue'], ['run'], ['createdAt'], ['output'], ['checkpoint'], ['holder']])(
+      'refuses the lifecycle column %s as input, and says so',
+      async (column) => {
+        await expect(Invoice.create({ [column]: 'x' } as never)).rejects.toMatchObject({
+          code: 'job.value_invalid',
+          message: expect.stringContaining(`'${column}'`) as string,
+        });
+      },
+    );
+
+    it('refuses a getter as input', async () => {
+      await expect(Invoice.create({ label: 'x' } as never)).rejects.toMatchObject({
+        code: 'job.value_invalid',
+        message: expect.stringContaining("'label'") as string,
+      });
+    });
+
+    it('refuses a related entity that was never flushed, by the name of the property', async () => {
+      const em = fork();
+      await expect(Invoice.create({ customer: em.create(Customer, { name: 'unsaved' }) }, { em })).rejects.toMatchObject({
+        code: 'relation.unsaved',
+        message: expect.stringContaining("'customer'") as string,
+      });
+    });
+
+    it('refuses a key of a related entity that does not exist', async () => {
+      await expect(Invoice.create({ customer: 999_999 })).rejects.toMatchObject({ code: 'relation.unsaved' });
+    });
+
+    it('leaves nothing in the caller’s EntityManager after a refusal', async () => {
+      const em = fork();
+      await expect(Invoice.create({ short: 'much too long' }, { em })).rejects.toMatchObject({ code: 'job.value_invalid' });
+      await expect(Invoice.create({ label: 'x' } as never, { em })).rejects.toMatchObject({ code: 'job.value_invalid' });
+      await em.flush();
+      expect(em.getUnitOfWork().getIdentityMap().values()).toEqual([]);
+    });
+  });
+
+  describe('enqueue', () => {
+    it('refuses a job whose transaction was rolled back', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const em = fork();
+      await em.begin();
+      const job = await Invoice.create({}, { em });
+      await em.rollback();
+      await expect(job.enqueue()).rejects.toMatchObject({ code: 'job.not_persisted' });
+      await expect(job.save()).resolves.toBe(job); // nothing to write
+      job.note = 'x';
+      await expect(job.save()).rejects.toMatchObject({ code: 'job.not_persisted' });
+      await expect(job.refresh()).rejects.toMatchObject({ code: 'job.not_persisted' });
+      await expect(job.revoke()).rejects.toMatchObject({ code: 'job.not_persisted' });
+    });
+
+    it('refuses a job that was enqueued before, and says what it is', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const job = await Invoice.enqueue();
+      await expect(job.enqueue()).rejects.toMatchObject({
+        code: 'job.move_refused',
+        message: expect.stringContaining('SUCCESS') as string,
+      });
+    });
+
+    it('takes a job that MikroORM flushed', async () => {
+      using _ = shop.app.handle(Invoice, (_task, job) => void (job.note = 'paid'));
+      const em = fork();
+      const job = em.create(Invoice, { amount: 5 });
+      await em.flush();
+      expect(job).toMatchObject({ status: 'NEW', queue: 'billing' });
+      expect(await job.enqueue()).toMatchObject({ status: 'SUCCESS', note: 'paid' });
+    });
+
+    it('says every unknown and wrong option in one message', async () => {
+      const job = await Invoice.create();
+      const options = { dealy: '5 minutes', priority: 9, quue: 'x', runAt: 'soon' };
+      const refusal = await job.enqueue(options as never).catch((error: unknown) => error as Error);
+      expect(refusal).toMatchObject({ code: 'settings.invalid' });
+      for (const part of ["'delay'", 'priority: 9', "'queue'", 'runAt: ']) expect((refusal as unknown as Error).message).toContain(part);
+      await expect(Invoice.enqueue({}, options as never)).rejects.toMatchObject({ code: 'settings.invalid' });
+      await expect(Invoice.enqueueMany([{}], options as never)).rejects.toMatchObject({ code: 'settings.invalid' });
+    });
+
+    it('of 2,500 rows runs each once, in the order of their ids, and leaves the caller’s EntityManager empty', async () => {
+      const ran: number[] = [];
+      using _ = shop.app.handle(Receipt, (_task, job) => void ran.push(job.amount));
+      const em = fork();
+      const ids = await Receipt.enqueueMany(
+        Array.from({ length: 2_500 }, (_row, i) => ({ amount: i })),
+        { em, priority: 2 },
+      );
+      expect(new Set(ids).size).toBe(2_500);
+      expect(ran).toEqual(Array.from({ length: 2_500 }, (_row, i) => i));
+      const { rows } = await shop.db.query(
+        `select status, priority, count(*)::int as count from receipt where id = any($1) group by status, priority`,
+        [ids],
+      );
+      expect(rows).toEqual([{ status: 'SUCCESS', priority: 2, count: 2_500 }]);
+      expect((await shop.db.query('select amount from receipt where id = $1', [ids[1_234]])).rows).toEqual([{ amount: 1_234 }]);
+      expect(em.getUnitOfWork().getIdentityMap().values()).toEqual([]);
+    });
+
+    it('of many rows writes none when one is wrong', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const note = crypto.randomUUID();
+      const rows = [{ note }, { note, short: 'much too long' }];
+      await expect(Invoice.enqueueMany(rows)).rejects.toMatchObject({ code: 'job.value_invalid' });
+      expect(await Invoice.count({ note })).toBe(0);
+      expect(await Invoice.enqueueMany([])).toEqual([]);
+    });
+  });
+
+  describe('a flush of the application', () => {
+    const settled = async (data: { amount?: number } = {}) => {
+      using _ = shop.app.handle(Invoice, () => {});
+      return await Invoice.enqueue(data, { em: fork() });
+    };
+    const managerOf = async (job: Invoice) => {
+      const em = fork();
+      return { em, job: await em.findOneOrFail(Invoice, { id: job.id }) };
+    };
+
+    it.each<[string, (job: Invoice, em: EntityManager) => void]>([
+      [
+        'assigned',
+        (job) => void Object.assign(job, { status: 'NEW', run: 9, queue: 'x', progress: 0, errorMessage: 'x', output: { a: 1 } }),
+      ],
+      ['given to em.assign', (job, em) => void em.assign(job, { status: 'NEW', run: 9, queue: 'x', runId: null } as never)],
+    ])('writes no lifecycle column that was %s, but the own ones', async (_how, change) => {
+      const { em, job } = await managerOf(await settled({ amount: 1 }));
+      const before = await rowOf(job.id);
+      change(job, em);
+      job.amount = 2;
+      await em.flush();
+      const { amount, updated_at, ...after } = await rowOf(job.id);
+      expect(amount).toBe(2);
+      expect(updated_at).not.toEqual(before['updated_at']);
+      expect({ ...after, amount: 1, updated_at: before['updated_at'] }).toEqual(before);
+    });
+
+    it('of nothing but lifecycle columns is no error and writes nothing', async () => {
+      const { em, job } = await managerOf(await settled());
+      const before = await rowOf(job.id);
+      Object.assign(job, { status: 'NEW', attempt: 7 });
+      await em.flush();
+      await em.flush();
+      expect(await rowOf(job.id)).toEqual(before);
+    });
+
+    it('writes lifecycle columns of no job among many', async () => {
+      const ids = [await settled(), await settled()].map(({ id }) => id);
+      const em = fork();
+      for (const job of await em.find(Invoice, { id: { $in: ids } })) {
+        Object.assign(job, { status: 'NEW' });
+        job.note = 'both';
+      }
+      await em.flush();
+      for (const id of ids) expect(await rowOf(id)).toMatchObject({ status: 'SUCCESS', note: 'both' });
+    });
+
+    it('updates updatedAt when an own column changed, and not otherwise', async () => {
+      const { em, job } = await managerOf(await settled());
+      const before = job.updatedAt;
+      await em.flush();
+      expect((await rowOf(job.id))['updated_at']).toEqual(before);
+      job.note = 'changed';
+      await em.flush();
+      expect(((await rowOf(job.id))['updated_at'] as Date).getTime()).toBeGreaterThan(before.getTime());
+    });
+
+    it('does not undo what the handler wrote meanwhile', async () => {
+      const created = await Invoice.create({ amount: 1 }, { em: fork() });
+      const { em, job } = await managerOf(created); // read while it is NEW
+      using _ = shop.app.handle(Invoice, (_task, running) => void (running.note = 'paid'));
+      await created.enqueue();
+      job.amount = 2;
+      await em.flush();
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', run: 1, note: 'paid', amount: 2 });
+    });
+  });
+
+  describe('reading', () => {
+    it('gets a job by its id; null when there is none', async () => {
+      const job = await Invoice.create({ note: 'found' });
+      expect(await Invoice.get(job.id)).toMatchObject({ id: job.id, note: 'found' });
+      expect(await Invoice.get(job.id.toUpperCase())).toMatchObject({ id: job.id });
+      expect(await Invoice.get(NOWHERE)).toBeNull();
+      expect(await Invoice.get('nonsense')).toBeNull();
+      expect(await Invoice.get('')).toBeNull();
+      expect(await Receipt.get(job.id)).toBeNull();
+    });
+
+    it('finds jobs by own and lifecycle columns, with relations, and counts them', async () => {
+      const em = fork();
+      const customer = em.create(Customer, { name: `c-${crypto.randomUUID()}` });
+      await em.flush();
+      for (const amount of [1, 2, 3]) await Invoice.create({ amount, customer: customer.id });
+      const where = { customer: { name: customer.name }, amount: { $gte: 2 }, status: 'NEW' as const };
+      const found = await Invoice.find(where, { populate: ['customer'], orderBy: { amount: 'desc' } });
+      expect(found.map(({ amount, customer: who }) => [amount, who?.name])).toEqual([
+        [3, customer.name],
+        [2, customer.name],
+      ]);
+      expect(await Invoice.count(where)).toBe(2);
+      expect(await Invoice.find(where, { limit: 1, offset: 1, orderBy: { amount: 'asc' }, em })).toMatchObject([{ amount: 3 }]);
+      expect(await em.find(Invoice, where)).toHaveLength(2);
+    });
+
+    it('returns the job created last', async () => {
+      await Invoice.create({ note: 'first' });
+      const last = await Invoice.create({ note: 'last' });
+      expect((await Invoice.latest())?.id).toBe(last.id);
+    });
+
+    it('counts all, too', async () => {
+      const before = await Receipt.count();
+      await Receipt.create({ amount: 1 });
+      expect(await Receipt.count()).toBe(before + 1);
+    });
+  });
+
+  describe('save and refresh', () => {
+    it('save writes the own columns of its row, and nothing else that is unsaved', async () => {
+      const em = fork();
+      const customer = em.create(Customer, { name: 'before' });
+      await em.flush();
+      const [job, other] = [await Invoice.create({ note: 'old' }, { em }), await Invoice.create({ note: 'old' }, { em })];
+      Object.assign(job, { status: 'SUCCESS' });
+      job.note = 'new';
+      other.note = 'new';
+      customer.name = 'after';
+      const before = (await rowOf(job.id))['updated_at'] as Date;
+      expect(await job.save()).toBe(job);
+      const row = await rowOf(job.id);
+      expect(row).toMatchObject({ status: 'NEW', note: 'new' });
+      expect((row['updated_at'] as Date).getTime()).toBeGreaterThanOrEqual(before.getTime());
+      expect(await rowOf(other.id)).toMatchObject({ note: 'old' });
+      expect((await shop.db.query('select name from customer where id = $1', [customer.id])).rows).toEqual([{ name: 'before' }]);
+      await em.flush();
+      expect(await rowOf(other.id)).toMatchObject({ note: 'new' });
+      expect((await shop.db.query('select name from customer where id = $1', [customer.id])).rows).toEqual([{ name: 'after' }]);
+    });
+
+    it('save leaves nothing to flush', async () => {
+      const em = fork();
+      const job = await Invoice.create({ note: 'old' }, { em });
+      job.note = 'saved';
+      await job.save();
+      await shop.db.query(`update invoice set note = 'by another' where id = $1`, [job.id]);
+      await em.flush();
+      expect(await rowOf(job.id)).toMatchObject({ note: 'by another' });
+    });
+
+    it('save takes relations, dates and null', async () => {
+      const em = fork();
+      const customer = em.create(Customer, { name: 'Ada' });
+      await em.flush();
+      const job = await Invoice.create({ note: 'x' }, { em });
+      job.customer = customer;
+      job.paidOn = new Date('2026-01-02T03:04:05Z');
+      job.note = null;
+      await job.save();
+      expect(await rowOf(job.id)).toMatchObject({ customer_id: customer.id, paid_on: new Date('2026-01-02T03:04:05Z'), note: null });
+    });
+
+    it('save joins the transaction of its EntityManager', async () => {
+      const em = fork();
+      const job = await Invoice.create({ note: 'old' }, { em });
+      await em.begin();
+      job.note = 'new';
+      await job.save();
+      expect(await rowOf(job.id)).toMatchObject({ note: 'old' });
+      await em.rollback();
+      expect(await rowOf(job.id)).toMatchObject({ note: 'old' });
+    });
+
+    it('save refuses values that do not fit, and relations without a row', async () => {
+      const em = fork();
+      const job = await Invoice.create({}, { em });
+      job.short = 'much too long';
+      await expect(job.save()).rejects.toMatchObject({ code: 'job.value_invalid' });
+      job.short = null;
+      job.customer = em.create(Customer, { name: 'unsaved' });
+      await expect(job.save()).rejects.toMatchObject({ code: 'relation.unsaved' });
+    });
+
+    it('refresh re-reads the row and drops what was unsaved of it, and only of it', async () => {
+      const em = fork();
+      const job = await Invoice.create({ note: 'old', amount: 1 }, { em });
+      const other = await Invoice.create({ note: 'old' }, { em });
+      await shop.db.query(`update invoice set note = 'by another', status = 'PENDING' where id = $1`, [job.id]);
+      job.amount = 2;
+      other.note = 'unsaved';
+      expect(await job.refresh()).toBe(job);
+      expect(job).toMatchObject({ note: 'by another', status: 'PENDING', amount: 1 });
+      expect(other.note).toBe('unsaved');
+      await em.flush();
+      expect(await rowOf(job.id)).toMatchObject({ amount: 1, note: 'by another' });
+    });
+
+    it('refresh takes the values of a raw row as their types', async () => {
+      const job = await Invoice.create({ amount: 1, paidOn: new Date() });
+      await shop.db.query(`update invoice set output = '{"a":[1]}', progress = 0.5, paid_on = '2026-01-02T03:04:05Z' where id = $1`, [
+        job.id,
+      ]);
+      await job.refresh();
+      expect(job).toMatchObject({ output: { a: [1] }, progress: 0.5, paidOn: new Date('2026-01-02T03:04:05Z') });
+      expect(job.createdAt).toBeInstanceOf(Date);
+    });
+  });
+
+  describe('that is not among the entities', () => {
+    const refusal = { code: 'job.not_an_entity', message: expect.stringContaining("'Stranger'") as string };
+
+    it('is refused by create, enqueue and every read', async () => {
+      await expect(Stranger.create()).rejects.toMatchObject(refusal);
+      await expect(Stranger.enqueue()).rejects.toMatchObject(refusal);
+      await expect(Stranger.enqueueMany([{}])).rejects.toMatchObject(refusal);
+      for (const read of [() => Stranger.get(NOWHERE), () => Stranger.find({}), () => Stranger.latest(), () => Stranger.count()])
+        await expect((async (): Promise<unknown> => read())()).rejects.toMatchObject(refusal);
+    });
+
+    it('is refused by app.handle', () => {
+      expect(() => shop.app.handle(Stranger, () => {})).toThrow(expect.objectContaining(refusal));
+    });
+
+    it('is refused when it has a handler: by connect with the inline engine, by a worker’s preparation otherwise', async () => {
+      Stranger.handler(() => {});
+      try {
+        await expect(openWith(jobs(Invoice, Flaky))).rejects.toMatchObject(refusal);
+        await using opened = await openWith(jobs(Invoice), { engine: 'workflow', tables: false, temporal: { address: 'localhost:1' } });
+        await expect(opened.app.prepare()).rejects.toMatchObject(refusal);
+      } finally {
+        (registeredHandlers() as Map<JobClass, unknown>).delete(Stranger);
+      }
+    });
+
+    it('is refused even when its base was listed instead of jobs(…)', async () => {
+      await expect(openWith([Stranger as never, ...jobs(Receipt)]).then((opened) => opened[Symbol.asyncDispose]())).rejects.toMatchObject({
+        message: expect.stringContaining('Stranger') as string,
+      });
+    });
+  });
+});
+
+describe('names in the database', () => {
+  class Renamed extends asyncJob('Renamed', { anyNote: p.text().nullable() }) {}
+
+  const everyStatement = async ({ app, db }: Opened, jobClass: typeof Renamed, table: string) => {
+    using _ = app.handle(jobClass, (task, job) => {
+      task.progress(0.5, 'half');
+      if (job.anyNote === 'fails') throw new Error('as told');
+      job.anyNote = 'handled';
+      return { ok: true };
+    });
+    const of = app.of(jobClass);
+    const job = await of.create({ anyNote: 'x' });
+    await job.enqueue({ queue: 'elsewhere', priority: 2 });
+    expect(job).toMatchObject({
+      status: 'SUCCESS',
+      queue: 'elsewhere',
+      priority: 2,
+      anyNote: 'handled',
+      output: { ok: true },
+      progress: 1,
+    });
+    const failed = await of.enqueue({ anyNote: 'fails' });
+    expect(failed).toMatchObject({ status: 'FAILURE', errorMessage: 'Error: as told', failures: 1 });
+    failed.anyNote = 'again';
+    await failed.save();
+    expect(await failed.retry()).toMatchObject({ status: 'SUCCESS', run: 2 });
+    const revoked = await of.create();
+    expect(await revoked.revoke({ reason: 'no' })).toBe('REVOKED');
+    expect((await of.enqueueMany([{}, {}])).length).toBe(2);
+    await db.query(`insert into ${table} (status) values ('PENDING')`);
+    const metadata = app.orm.getMetadata();
+    const schema = app.orm.config.get('schema');
+    const query = undispatchedQuery(jobTableOf('Renamed', metadata.get(jobClass), schema), { attempts: '', workers: '' });
+    expect((await db.query(query, [0, 10])).rows).toMatchObject([{ run: 0, queue: 'default' }]);
+    const seen = await app.orm.em.fork().find(AsyncJobView, { status: 'REVOKED' });
+    expect(seen).toMatchObject([{ id: revoked.id, jobType: 'Renamed', status: 'REVOKED', createdAt: revoked.createdAt }]);
+    const library = libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema);
+    expect((await db.query(`select outcome from ${library.attempts}`)).rows).toEqual([{ outcome: 'failed' }]);
+    expect(await app.orm.schema.getUpdateSchemaSQL()).toBe('');
+  };
+
+  it('may be a table and a schema of the class’s own', async () => {
+    class Placed extends asyncJob('Renamed', { anyNote: p.text().nullable() }, { tableName: 'the table', schema: 'office' }) {}
+    await using opened = await openWith(jobs(Placed));
+    await everyStatement(opened, Placed as never, 'office."the table"');
+  });
+
+  it('may be in the schema of the whole application', async () => {
+    await using opened = await openWith(jobs(Renamed), { orm: { schema: 'jobs' } });
+    await everyStatement(opened, Renamed, 'jobs.renamed');
+  });
+
+  it('may follow another naming strategy', async () => {
+    await using opened = await openWith(jobs(Renamed), { orm: { namingStrategy: EntityCaseNamingStrategy } });
+    const { rows } = await opened.db.query(`select column_name from information_schema.columns where table_name = 'renamed'`);
+    expect(rows).toEqual(expect.arrayContaining([{ column_name: 'anyNote' }, { column_name: 'createdAt' }]));
+    await everyStatement(opened, Renamed, 'renamed');
+  });
+});
+
+describe('what is no job class', () => {
+  it('two classes of one job type', () => {
+    class Twin extends asyncJob('Invoice', {}) {}
+    expect(() => jobs(Invoice, Twin)).toThrow(
+      expect.objectContaining({ code: 'job.duplicate_type', message: expect.stringContaining("'Twin'") as string }),
+    );
+    expect(() => jobs(Invoice, Invoice)).not.toThrow();
+  });
+
+  it('two classes of one job type, of which one came in otherwise', async () => {
+    class Alone extends AsyncJob {
+      static override jobType = 'Receipt';
+    }
+    const schema = new EntitySchema({ class: Alone as never, extends: 'AsyncJob', tableName: 'alone' } as never);
+    await expect(openWith([schema as never, ...jobs(Receipt)])).rejects.toMatchObject({ code: 'job.duplicate_type' });
+  });
+
+  it('a class that extends another one of the helper', () => {
+    class Special extends Invoice {}
+    expect(() => jobs(Special)).toThrow(
+      expect.objectContaining({ code: 'job.not_direct', message: expect.stringContaining("'Special'") as string }),
+    );
+  });
+
+  it.each([['queue'], ['status'], ['id'], ['output'], ['enqueue'], ['isBusy'], ['waitTime'], ['constructor']])(
+    'one with an own column named %s',
+    (column) => {
+      expect(() => asyncJob('Clash', { [column]: p.integer() } as never)).toThrow(
+        expect.objectContaining({ code: 'job.reserved_column', message: expect.stringContaining(`'${column}'`) as string }),
+      );
+    },
+  );
+});
+
+describe('wrong statics of a job class are refused by connect', () => {
+  const refusalOf = async (jobClass: JobClass, config: Partial<Config> = {}) =>
+    openWith(jobs(jobClass), { tables: false, ...config } as never).then(
+      async (opened) => {
+        await opened[Symbol.asyncDispose]();
+        throw new Error('was not refused');
+      },
+      (error: unknown) => error as Error & { code: string },
+    );
+
+  it.each([
+    ['defualtQueue', 'defaultQueue'],
+    ['default_queue', 'defaultQueue'],
+    ['defaultqueue', 'defaultQueue'],
+    ['opitons', 'options'],
+    ['option', 'options'],
+    ['jobtype', 'jobType'],
+  ])('%s, which was meant to be %s', async (name, meant) => {
+    class Slip extends asyncJob('Slip', {}) {}
+    Object.assign(Slip, { [name]: 'x' });
+    const error = await refusalOf(Slip);
+    expect(error.code).toBe('settings.invalid');
+    expect(error.message).toContain(`'${name}'`);
+    expect(error.message).toContain(`'${meant}'`);
+    expect(error.message).toContain('Slip');
+  });
+
+  it('all of them and the options in one message', async () => {
+    class Slip extends asyncJob('Slip', {}) {
+      static defualtQueue = 'x';
+      static opitons = {};
+      static override options = { runTimout: '1m', retry: { maxAttempts: 3 }, priority: 9 } as object as JobOptions;
+    }
+    const { code, message } = await refusalOf(Slip);
+    expect(code).toBe('settings.invalid');
+    for (const part of ['defualtQueue', 'opitons', 'runTimout', 'maxAttempts', 'priority']) expect(message).toContain(part);
+  });
+
+  it.each<[string, unknown]>([
+    ['empty', ''],
+    ['a number', 7],
+    ['with a slash', 'a/b'],
+  ])('a defaultQueue that is %s', async (_what, defaultQueue) => {
+    class Slip extends asyncJob('Slip', {}) {}
+    Slip.defaultQueue = defaultQueue as string;
+    expect(await refusalOf(Slip)).toMatchObject({ code: 'settings.invalid', message: expect.stringContaining('defaultQueue') as string });
+  });
+
+  it('unknown options of class and configuration in one message', async () => {
+    class Slip extends asyncJob('Slip', {}) {
+      static override options = { runTimout: '1m', hearbeatTimeout: '1m' } as JobOptions;
+    }
+    const { message } = await refusalOf(Slip);
+    for (const part of ["did you mean 'runTimeout'", "did you mean 'heartbeatTimeout'"]) expect(message).toContain(part);
+  });
+
+  it('but not statics of its own that resemble none of ours', async () => {
+    class Fine extends asyncJob('Fine', {}) {
+      static actions = ['a'];
+      static queues = 3;
+      static counter = 0;
+      static types = {};
+      static override jobType = 'Fine';
+      static make(): void {}
+    }
+    await using opened = await openWith(jobs(Fine), { tables: false });
+    expect(opened.app.name).toBe('');
+  });
+});
+
+describe('a database', () => {
+  it('without the tables is an error that says to migrate', async () => {
+    await using shop = await openInline();
+    await shop.app.orm.schema.drop();
+    using _ = shop.app.handle(Invoice, () => {});
+    const refusal = { code: 'database.schema', message: expect.stringContaining('migration:up') as string };
+    await expect(Invoice.create()).rejects.toMatchObject(refusal);
+    await expect(Invoice.enqueue()).rejects.toMatchObject(refusal);
+    await expect(Invoice.enqueueMany([{}])).rejects.toMatchObject(refusal);
+  });
+
+  it('with a table of an older version is the same', async () => {
+    await using shop = await openInline();
+    const job = await Invoice.create();
+    await shop.db.query('alter table invoice drop column holder');
+    await expect(Invoice.create()).rejects.toMatchObject({ code: 'database.schema', message: expect.stringContaining('holder') as string });
+    await expect(job.refresh()).resolves.toBe(job);
+  });
+
+  it('that is away is an error that says so, and connecting is none', async () => {
+    await using app = await AsyncJobs.connect(
+      { engine: 'inline', orm: ormConfig({ clientUrl: 'postgres://nobody@127.0.0.1:1/none', entities: [Customer, ...jobs(...CLASSES)] }) },
+      { log: pino({ level: 'silent' }), settings: readSettings({}, { engine: 'inline' }) },
+    );
+    using _ = app.handle(Invoice, () => {});
+    await expect(Invoice.create()).rejects.toMatchObject({ code: 'database.unavailable', retryable: true });
+    await expect(Invoice.enqueue()).rejects.toMatchObject({ code: 'database.unavailable' });
+    await expect(Invoice.enqueueMany([{}])).rejects.toMatchObject({ code: 'database.unavailable' });
+  });
+});
+
+describe('which application a call belongs to', () => {
+  const countIn = async ({ db }: Shop) => Number((await db.query('select count(*) from invoice')).rows[0].count);
+  const handling = (shop: Shop, name: string) => shop.app.handle(Invoice, (_task, job) => void (job.note = name));
+
+  describe('with two open at once', () => {
+    let one: Shop;
+    let two: Shop;
+    beforeAll(async () => void ([one, two] = await Promise.all([openInline({ name: 'one' }), openInline({ name: 'two' })])));
+    afterAll(() => Promise.all([one?.[Symbol.asyncDispose](), two?.[Symbol.asyncDispose]()]));
+
+    it('is an error that names both when the call names none', async () => {
+      const refusal = { code: 'app.ambiguous', message: expect.stringMatching(/'one'.*'two'/) as string };
+      expect(() => Invoice.create()).toThrow(expect.objectContaining(refusal));
+      expect(() => Invoice.get(NOWHERE)).toThrow(expect.objectContaining(refusal));
+      expect(() => Invoice.count()).toThrow(expect.objectContaining(refusal));
+    });
+
+    it('is that of app.of', async () => {
+      const before = [await countIn(one), await countIn(two)];
+      await one.app.of(Invoice).create();
+      await two.app.of(Invoice).create();
+      await two.app.of(Invoice).create();
+      expect([await countIn(one), await countIn(two)]).toEqual([before[0]! + 1, before[1]! + 2]);
+      expect([await one.app.of(Invoice).count(), await two.app.of(Invoice).count()]).toEqual([await countIn(one), await countIn(two)]);
+    });
+
+    it('is that of app.run, also after an await and nested', async () => {
+      const [a, b, c] = await one.app.run(async () => {
+        const first = await Invoice.create();
+        const inner = await two.app.run(() => Invoice.create());
+        return [first, inner, await Invoice.create()] as const;
+      });
+      const inOne = await one.app.of(Invoice).find({ id: { $in: [a.id, b.id, c.id] } });
+      expect(new Set(inOne.map(({ id }) => id))).toEqual(new Set([a.id, c.id]));
+      expect(await two.app.of(Invoice).get(b.id)).not.toBeNull();
+    });
+
+    it('is that of the EntityManager given, whatever surrounds the call', async () => {
+      const em = two.app.orm.em.fork();
+      const job = await one.app.run(() => Invoice.create({}, { em }));
+      expect(await two.app.of(Invoice).get(job.id)).not.toBeNull();
+      expect(await one.app.of(Invoice).get(job.id)).toBeNull();
+      expect(await Invoice.get(job.id, { em })).toBe(job);
+      expect(await Invoice.get(job.id, { em: one.app.orm.em.fork() })).toBeNull();
+    });
+
+    it('is the job’s own: each runs with the handler and in the database of its application', async () => {
+      using _one = handling(one, 'one');
+      using _two = handling(two, 'two');
+      const [a, b] = [await one.app.of(Invoice).create(), await two.app.of(Invoice).create()];
+      await two.app.run(() => a.enqueue());
+      await one.app.run(() => b.enqueue());
+      expect([a.note, b.note]).toEqual(['one', 'two']);
+      expect((await one.db.query('select note from invoice where id = $1', [a.id])).rows).toEqual([{ note: 'one' }]);
+      expect((await two.db.query('select note from invoice where id = $1', [b.id])).rows).toEqual([{ note: 'two' }]);
+      await expect(a.refresh()).resolves.toBe(a);
+      await expect(b.wait()).resolves.toBe(b);
+    });
+
+    it('is that of the job also after its EntityManager was cleared', async () => {
+      const em = one.app.orm.em.fork();
+      const job = await Invoice.create({ note: 'x' }, { em });
+      em.clear();
+      expect(await job.revoke()).toBe('REVOKED');
+    });
+
+    it('is that of the surrounding handler', async () => {
+      using _ = two.app.handle(Receipt, async () => ({ id: (await Invoice.create()).id }));
+      const job = await two.app.of(Receipt).enqueue({ amount: 1 });
+      expect(job.errorMessage ?? null).toBeNull();
+      expect(await two.app.of(Invoice).get((job.output as { id: string }).id)).not.toBeNull();
+    });
+
+    it('keeps their transactions apart', async () => {
+      await one.app.orm.em.fork().transactional(async () => {
+        const job = await two.app.of(Invoice).create({ note: 'not in that transaction' });
+        expect((await two.db.query('select note from invoice where id = $1', [job.id])).rows).toHaveLength(1);
+      });
+    });
+
+    it('is no application when the EntityManager is of none', async () => {
+      await using database = await freshDatabase();
+      const orm = await MikroORM.init(
+        ormConfig({ clientUrl: database.url, contextName: 'foreign', entities: [Customer, ...jobs(...CLASSES)] }),
+      );
+      try {
+        const em = orm.em.fork();
+        expect(() => Invoice.create({}, { em })).toThrow(expect.objectContaining({ code: 'app.not_connected' }));
+        await orm.schema.create();
+        const foreign = em.create(Invoice, { note: 'x' });
+        await em.flush();
+        await expect(one.app.run(() => foreign.enqueue())).rejects.toMatchObject({ code: 'app.not_connected' });
+      } finally {
+        await orm.close();
+      }
+    });
+
+    it('is not that of another one once the job’s own was closed', async () => {
+      const three = await openInline({ name: 'three' });
+      const job = await three.app.of(Invoice).create();
+      const bound = three.app.of(Invoice);
+      await three[Symbol.asyncDispose]();
+      const refusal = { code: 'app.closed', message: expect.stringContaining("'three'") as string };
+      await expect(one.app.run(() => job.enqueue())).rejects.toMatchObject(refusal);
+      await expect(one.app.run(() => job.revoke())).rejects.toMatchObject(refusal);
+      await expect(one.app.run(() => job.save())).rejects.toMatchObject(refusal);
+      for (const call of [() => bound.create(), () => bound.get(NOWHERE), () => bound.enqueueMany([{}]), () => three.app.worker()])
+        await expect((async (): Promise<unknown> => call())()).rejects.toMatchObject(refusal);
+    });
+  });
+
+  it('is the only open one', async () => {
+    await using shop = await openInline();
+    const job = await Invoice.create();
+    expect(await countIn(shop)).toBe(1);
+    expect(await Invoice.get(job.id)).not.toBeNull();
+  });
+
+  it('is an error when none is open', async () => {
+    const refusal = expect.objectContaining({ code: 'app.not_connected' }) as Error;
+    expect(() => Invoice.create()).toThrow(refusal);
+    expect(() => Invoice.enqueueMany([{}])).toThrow(refusal);
+    await expect(new Invoice().enqueue()).rejects.toMatchObject({ code: 'app.not_connected' });
+    const shop = await openInline();
+    const late = await shop.app.run(async () => {
+      await shop[Symbol.asyncDispose]();
+      return () => Invoice.create();
+    });
+    expect(late).toThrow(refusal);
+  });
+
+  it('refuses an ORM whose context name another open application has', async () => {
+    await using one = await freshDatabase();
+    await using two = await freshDatabase();
+    const init = (clientUrl: string, contextName?: string) =>
+      MikroORM.init(ormConfig({ clientUrl, entities: [Customer, ...jobs(...CLASSES)], ...(contextName ? { contextName } : {}) }));
+    const orms = [await init(one.url), await init(two.url), await init(two.url, 'second')];
+    const options = { log: pino({ level: 'silent' }), settings: readSettings({}, { engine: 'inline' }) };
+    try {
+      await using _first = await AsyncJobs.connect({ engine: 'inline', orm: orms[0]! }, options);
+      await expect(AsyncJobs.connect({ engine: 'inline', orm: orms[1]! }, options)).rejects.toMatchObject({ code: 'app.context_name' });
+      await using _second = await AsyncJobs.connect({ engine: 'inline', orm: orms[2]! }, options);
+    } finally {
+      for (const orm of orms) await orm.close();
+    }
+  });
+});
