@@ -1,0 +1,94 @@
+// The program of a producer or worker process: `child.ts ROLE CONTESTANT SURROUNDINGS`. It does what its parent
+// (child-process.ts) asks, and ends with it.
+import { CONTESTANTS, type ContestantName } from './contestants/index.ts';
+import type { Contestant, Surroundings } from './contestants/contestant.ts';
+import type { Answer, Question } from './child-process.ts';
+import { now } from './measure/clock.ts';
+
+export interface ProducerCommands {
+  /** Enqueues `count` jobs from number `first` on, `callers` at the same time; the times of the first call and the last return. */
+  enqueueMany(first: number, count: number, callers: number): Promise<{ firstCallAt: number; lastReturnAt: number }>;
+  enqueueOne(seq: number): Promise<{ id: string; calledAt: number; returnedAt: number }>;
+}
+
+export interface WorkerCommands {
+  /** Resolves when that many different jobs were handled since the start of the process. */
+  handled(count: number): Promise<void>;
+  /** How often handlers ran; more than jobs if one ran twice. */
+  runs(): Promise<number>;
+  /** When the handlers of jobs `first`, `first + 1`, … ran. */
+  startTimes(first: number, count: number): Promise<number[]>;
+}
+
+type Served<Commands> = { commands: Commands; stop(): PromiseLike<void> };
+
+const [role, name, surroundings] = process.argv.slice(2) as [string, ContestantName, string];
+process.once('disconnect', () => process.exit(1));
+const contestant: Contestant = await CONTESTANTS[name].load();
+const parameters = JSON.parse(surroundings) as Surroundings;
+const served = role === 'producer' ? await serveProducer(contestant, parameters) : await serveWorker(contestant, parameters);
+process.on('message', (question: Question) => void answer(question));
+send({ ready: true });
+
+async function answer({ number, command, args }: Question): Promise<void> {
+  if (command === 'stop') {
+    await served.stop();
+    process.exit(0);
+  }
+  try {
+    const run = (served.commands as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[command]!;
+    send({ number, value: await run(...args) });
+  } catch (error) {
+    send({ number, error: (error as Error).stack ?? String(error) });
+  }
+}
+
+function send(message: Answer): void {
+  process.send!(message);
+}
+
+async function serveProducer(contestant: Contestant, surroundings: Surroundings): Promise<Served<ProducerCommands>> {
+  const producer = await contestant.openProducer(surroundings);
+  return {
+    commands: {
+      async enqueueMany(first, count, callers) {
+        let next = first;
+        const call = async () => {
+          while (next < first + count) await producer.enqueue(next++);
+        };
+        const firstCallAt = now();
+        await Promise.all(Array.from({ length: callers }, call));
+        return { firstCallAt, lastReturnAt: now() };
+      },
+      async enqueueOne(seq) {
+        const calledAt = now();
+        const id = await producer.enqueue(seq);
+        return { id, calledAt, returnedAt: now() };
+      },
+    },
+    stop: () => producer[Symbol.asyncDispose](),
+  };
+}
+
+async function serveWorker(contestant: Contestant, surroundings: Surroundings): Promise<Served<WorkerCommands>> {
+  const startedAt = new Map<number, number>();
+  let runs = 0;
+  let awaited: { count: number; resolve: () => void } | null = null;
+  const worker = await contestant.startWorker(surroundings, (seq) => {
+    runs += 1;
+    startedAt.set(seq, now());
+    if (awaited && startedAt.size >= awaited.count) awaited.resolve();
+  });
+  return {
+    commands: {
+      handled: (count) =>
+        new Promise((resolve) => {
+          if (startedAt.size >= count) resolve();
+          else awaited = { count, resolve };
+        }),
+      runs: async () => runs,
+      startTimes: async (first, count) => Array.from({ length: count }, (_, i) => startedAt.get(first + i)!),
+    },
+    stop: () => worker[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,35 @@
+// The contestants by name. Loaded one by one: a process has only its own contestant's modules.
+import type { Contestant } from './contestant.ts';
+
+interface Entry {
+  /** One line for the report. */
+  what: string;
+  hasRow: boolean;
+  load(): Promise<Contestant>;
+}
+
+export const CONTESTANTS = {
+  'bare-temporal': {
+    what: 'a workflow with one activity, no row',
+    hasRow: false,
+    load: async () => (await import('./bare-temporal.ts')).bareTemporal,
+  },
+  'hand-written': {
+    what: 'a MikroORM entity written by hand: create and flush, start the workflow; in the activity findOne, flush STARTED, flush SUCCESS',
+    hasRow: true,
+    load: async () => (await import('./hand-written.ts')).handWritten,
+  },
+  'asyncjob/each': {
+    what: 'this library: `MyJob.create()`, then `job.enqueue()`',
+    hasRow: true,
+    load: async () => (await import('./asyncjob.ts')).createThenEnqueue,
+  },
+  'asyncjob/one-insert': {
+    what: 'this library: `MyJob.enqueue()`',
+    hasRow: true,
+    load: async () => (await import('./asyncjob.ts')).enqueueAtOnce,
+  },
+} satisfies Record<string, Entry>;
+
+export type ContestantName = keyof typeof CONTESTANTS;
+export const CONTESTANT_NAMES = Object.keys(CONTESTANTS) as ContestantName[];
