@@ -32,8 +32,13 @@ export async function jobWorkflow(input: WorkflowInput): Promise<ActivityReceipt
     if (isOfType(cause, NOT_FOUND_FAILURE)) throw cause;
     const revoked = isRevoked(cause);
     await CancellationScope.nonCancellable(() => finalize(input, revoked ? 'REVOKED' : 'FAILURE', cause));
-    throw revoked ? new CancelledFailure('revoked') : cause;
+    throw revoked ? new CancelledFailure('revoked') : ownFailure(cause);
   }
+}
+
+/** What the handler threw, so that Temporal's UI begins with it and not with "Activity task failed". */
+function ownFailure(cause: unknown): unknown {
+  return cause instanceof ActivityFailure && cause.cause instanceof ApplicationFailure ? cause.cause : cause;
 }
 
 async function runAttempts(input: WorkflowInput): Promise<ActivityReceipt> {

@@ -8,7 +8,7 @@ const STYLE = `
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 44rem; margin: 3rem auto; padding: 0 1rem }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid color-mix(in srgb, currentcolor 20%, transparent) }
+td, th { padding: .3rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentcolor 20%, transparent) }
 td:first-child, th:first-child { text-align: left }
 td:last-child { width: 40% }
 meter { width: 100% }`;

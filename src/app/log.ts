@@ -16,16 +16,21 @@ export const LOG_LEVEL_ALIASES: Readonly<Record<string, LogLevel>> = { warning: 
 export function createLog(level: LogLevel, options: { format?: LogFormat; destination?: DestinationStream } = {}): Logger {
   const { format = 'auto', destination = pino.destination({ dest: 1, sync: true }) } = options;
   // An Error goes under any of these names, as in most code that logs one.
-  const base = { level, serializers: { err: stdSerializers.err, error: stdSerializers.err } };
+  const base = {
+    level,
+    serializers: { err: stdSerializers.err, error: stdSerializers.err },
+    // Under a supervisor (src/worker/supervisor.ts) each line says which process it is from.
+    ...(process.env['ASYNCJOB_CHILD'] ? { base: { pid: process.pid, process: Number(process.env['ASYNCJOB_CHILD']) } } : {}),
+  };
   if (format === 'json' || (format === 'auto' && !process.stdout.isTTY)) return pino(base, destination);
   return pino(
     base,
     pretty({
       destination,
       sync: true,
-      colorize: process.stdout.isTTY,
+      colorize: process.stdout.isTTY || process.env['FORCE_COLOR'] === '1',
       translateTime: 'SYS:HH:MM:ss.l',
-      ignore: ['pid', 'hostname', ...JOB_FIELDS].join(','),
+      ignore: ['pid', 'hostname', 'process', ...JOB_FIELDS].join(','),
       messageFormat: withJob,
     }),
   );
@@ -35,7 +40,7 @@ const JOB_FIELDS = ['jobType', 'jobId', 'run', 'attempt'];
 
 /** A job's lines begin with its workflow id, instead of a line below them for each of its fields. */
 function withJob(line: Record<string, unknown>, messageKey: string): string {
-  const { jobType, jobId, run, attempt } = line;
+  const { jobType, jobId, run, attempt } = line as Record<string, string | number | undefined>;
   const job = [jobType, jobId, run].filter((part) => part !== undefined).join('/');
   return [job, attempt === undefined ? '' : ` attempt ${attempt}`, job === '' ? '' : ': ', line[messageKey]].join('');
 }

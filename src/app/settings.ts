@@ -67,6 +67,13 @@ export const SETTINGS = {
     defaultText: 'the number of processors',
     help: 'How many jobs a worker runs at the same time',
   }),
+  processes: setting<number>({
+    env: 'ASYNCJOB_PROCESSES',
+    option: '--processes',
+    parse: (value) => (value === 'auto' ? availableParallelism() : count(value)),
+    default: 1,
+    help: "How many worker processes run under one supervisor, each with this concurrency; 'auto': one per processor",
+  }),
   drainTimeoutMs: setting<number>({
     env: 'ASYNCJOB_DRAIN_TIMEOUT',
     option: '--drain-timeout',

@@ -12,6 +12,8 @@ export interface CliDeps {
   version: string;
   cwd: string;
   env: Readonly<Record<string, string | undefined>>;
+  /** The script and its arguments, for starting the same command again. */
+  argv: readonly string[];
   /** For help and errors; log lines go to stdout by themselves. */
   write: { out(text: string): void; err(text: string): void };
   loadConfig(options: { file?: string | undefined; cwd: string }): Promise<LoadedConfig>;

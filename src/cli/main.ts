@@ -9,6 +9,7 @@ const code = await runCli(process.argv.slice(2), {
   version: VERSION,
   cwd: process.cwd(),
   env: process.env,
+  argv: process.argv.slice(1),
   write: { out: (text) => process.stdout.write(text), err: (text) => process.stderr.write(text) },
   loadConfig,
   createLog,

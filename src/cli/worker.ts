@@ -1,22 +1,26 @@
 // `asyncjob worker`: runs the jobs of some queues until it is told to stop.
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { readSettings, type SettingInputs, type Settings } from '../app/settings.ts';
+import { readSettings, SETTINGS, type SettingInputs, type Settings } from '../app/settings.ts';
 import type { LoadedConfig } from '../app/load-config.ts';
 import { isAsyncJobError } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
 import { onShutdownSignals } from '../worker/shutdown-signals.ts';
+import { reportReady, supervise } from '../worker/supervisor.ts';
 import type { CliDeps, WorkerApplication } from './cli-deps.ts';
+import { CommandEnded } from './command-ended.ts';
 import { describeOption } from './describe-option.ts';
 import type { SharedOptions } from './program.ts';
 import { startBanner } from './start-banner.ts';
 
 const CLOSE_TIMEOUT_MS = 5_000;
+const CHILD_VARIABLE = 'ASYNCJOB_CHILD';
 
 interface WorkerOptions extends SharedOptions {
   queue?: string[];
   concurrency?: string;
   drainTimeout?: string;
+  processes?: string;
   wait: boolean;
 }
 
@@ -26,6 +30,7 @@ export function addWorkerCommand(program: Command, deps: CliDeps): void {
     .description('Run the jobs of some queues until SIGTERM or SIGINT; then finish what runs.')
     .option('-Q, --queue <name...>', `${describeOption('queues')}; may be repeated`)
     .option('-c, --concurrency <number>', describeOption('concurrency'))
+    .option('-p, --processes <number>', describeOption('processes'))
     .option('--drain-timeout <duration>', describeOption('drainTimeoutMs'))
     .option('--no-wait', 'Fail when PostgreSQL or Temporal is away at the start, instead of waiting for it')
     .action((_options: unknown, command: Command) => runWorker(command.optsWithGlobals<WorkerOptions>(), deps));
@@ -34,6 +39,7 @@ export function addWorkerCommand(program: Command, deps: CliDeps): void {
 async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
   const { settings, loaded } = await loadApplication(options, deps);
   const log = deps.createLog(settings.logLevel, { format: settings.logFormat });
+  if (settings.processes > 1 && !deps.env[CHILD_VARIABLE]) return runProcesses(settings, deps, log);
   const { config, folder, extension } = loaded;
   const app = await deps.connect(config, { settings, log, handlersFolder: { folder, extension }, wait: options.wait });
   const ending = new AbortController();
@@ -47,6 +53,7 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     startBanner(log, { version: deps.version, file: loaded.file, app, settings, temporal: await deps.temporalTarget(config) });
     const { queues, concurrency, drainTimeoutMs } = settings;
     await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, wait: options.wait, signals: false, signal });
+    reportReady(() => ending.abort());
     await worker.run();
   } catch (error) {
     isAbandoned = isAsyncJobError(error, 'worker.abandoned');
@@ -56,6 +63,15 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     if (!isAbandoned) await close(app, log);
     forgetSignals();
   }
+}
+
+/** The same command once more for each process; the variable tells a child that it is one. */
+async function runProcesses(settings: Settings, { env, argv }: CliDeps, log: Log): Promise<void> {
+  const isTerminal = settings.logFormat === 'pretty' || (settings.logFormat === 'auto' && process.stdout.isTTY);
+  const format = isTerminal ? { [SETTINGS.logFormat.env]: 'pretty', FORCE_COLOR: '1' } : { [SETTINGS.logFormat.env]: 'json' };
+  const command = { file: process.execPath, args: [...process.execArgv, ...argv], env: { ...env, ...format } };
+  const code = await supervise({ processes: settings.processes, command, log });
+  if (code !== 0) throw new CommandEnded(code);
 }
 
 /** A connection that a handler never gave back, or a service that does not stop, must not keep the process from ending. */
@@ -84,6 +100,7 @@ async function loadApplication(
     queues: options.queue,
     concurrency: options.concurrency,
     drainTimeoutMs: options.drainTimeout,
+    processes: options.processes,
   };
   const { appFile } = readSettings(env, overrides);
   const loaded = await loadConfig({ file: appFile ?? undefined, cwd });

@@ -1,11 +1,12 @@
 // Which application a call belongs to, and what an application does for a job. The application object itself is wired
 // in src/app; entities know only this port.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { helper, type Configuration, type FilterQuery, type FindOptions, type Loaded } from '@mikro-orm/core';
+import type { Configuration, FilterQuery, FindOptions, Loaded } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { AsyncJob, RevokeOptions } from './async-job.ts';
+import { managerOf } from './entity-state.ts';
 import type { DataThen, EnqueueOptions, JobClass, JobInput, WaitOptions, Within } from './job-types.ts';
 
 /** The statics of a job class, bound to one application. */
@@ -38,10 +39,13 @@ const STORE = Symbol.for('asyncjob.applications');
 interface Store {
   open: Set<Application>;
   current: AsyncLocalStorage<Application>;
+  /** Names of closed applications, by their ORM's configuration. */
+  closed: WeakMap<Configuration, string>;
 }
 const store: Store = ((globalThis as Record<symbol, unknown>)[STORE] ??= {
   open: new Set(),
   current: new AsyncLocalStorage(),
+  closed: new WeakMap(),
 }) as Store;
 
 export function openApplications(): ReadonlySet<Application> {
@@ -54,6 +58,7 @@ export function applicationOpened(application: Application): void {
 
 export function applicationClosed(application: Application): void {
   store.open.delete(application);
+  store.closed.set(application.ormConfig, application.name);
 }
 
 /** Runs `fn` with `application` as the one that statics without an `em` belong to. */
@@ -64,18 +69,12 @@ export function runInApplication<R>(application: Application, fn: () => R): R {
 /**
  * The application of `em`, else of the job, else the surrounding one (a handler's, or `app.run`'s), else the only open one.
  *
- * @throws AsyncJobError `app.not_connected`, `app.ambiguous`
+ * @throws AsyncJobError `app.not_connected`, `app.ambiguous`, `app.closed`
  */
 export function applicationOf(job: AsyncJob | null, em?: EntityManager): Application {
-  const config = em?.config ?? (job && ownConfig(job));
-  if (config) {
-    for (const application of store.open) if (application.ormConfig === config) return application;
-    if (em)
-      throw new AsyncJobError(
-        'app.not_connected',
-        'the EntityManager given belongs to no open application. Call AsyncJobs.connect() with its ORM first.',
-      );
-  }
+  const config = em?.config ?? (job && managerOf(job)?.config);
+  // Never another one than its own: a row of that name may exist there, too.
+  if (config) return applicationWith(config, em ? 'the EntityManager given' : "the job's EntityManager");
   const current = store.current.getStore();
   if (current && store.open.has(current)) return current;
   const [only, another] = store.open;
@@ -90,7 +89,9 @@ export function applicationOf(job: AsyncJob | null, em?: EntityManager): Applica
   return only;
 }
 
-function ownConfig(job: AsyncJob): Configuration | undefined {
-  const wrapped = helper(job) as unknown as { __em?: { config: Configuration }; __config?: Configuration } | undefined;
-  return wrapped?.__em?.config ?? wrapped?.__config;
+function applicationWith(config: Configuration, whose: string): Application {
+  for (const application of store.open) if (application.ormConfig === config) return application;
+  const closed = store.closed.get(config);
+  if (closed !== undefined) throw new AsyncJobError('app.closed', `the application '${closed}' was closed; ${whose} belongs to it.`);
+  throw new AsyncJobError('app.not_connected', `${whose} belongs to no open application. Call AsyncJobs.connect() with its ORM first.`);
 }

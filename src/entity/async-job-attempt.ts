@@ -1,6 +1,7 @@
 // The attempt history: one row for every attempt that did not simply succeed, so that it survives Temporal's retention.
 import { EntitySchema, type Opt } from '@mikro-orm/core';
 import type { ErrorRecord } from '../domain/errors.ts';
+import { withFixedNames } from './fixed-names.ts';
 
 /** How an attempt ended that did not simply succeed. */
 export const ATTEMPT_OUTCOMES = ['failed', 'time_limit', 'crashed', 'handed_back', 'revoked'] as const;
@@ -24,7 +25,7 @@ export class AsyncJobAttempt {
 export const AttemptSchema = new EntitySchema<AsyncJobAttempt>({
   class: AsyncJobAttempt,
   tableName: 'async_job_attempt',
-  properties: {
+  properties: withFixedNames({
     id: { type: 'bigint', primary: true, autoincrement: true },
     jobType: { type: 'text' },
     jobId: { type: 'uuid' },
@@ -36,6 +37,6 @@ export const AttemptSchema = new EntitySchema<AsyncJobAttempt>({
     endedAt: { type: 'datetime', columnType: 'timestamptz(3)', length: 3, defaultRaw: 'now()' },
     errorMessage: { type: 'text', nullable: true },
     error: { type: 'json', nullable: true },
-  } as never,
+  }) as never,
   indexes: [{ properties: ['jobId'] }, { properties: ['endedAt'] }],
 });

@@ -4,6 +4,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Status } from '../domain/lifecycle.ts';
 import { AsyncJob } from './async-job.ts';
 import { BASE_PROPERTIES, baseColumn, type BaseProperty } from './base-schema.ts';
+import { columnOf, withFixedNames } from './fixed-names.ts';
 
 export class AsyncJobView {
   declare jobType: string;
@@ -65,7 +66,7 @@ export const AsyncJobViewSchema = new EntitySchema<AsyncJobView>({
   tableName: 'async_job_view',
   view: true,
   expression: ((em: EntityManager) => unionOfAllJobs(em)) as never,
-  properties: properties as never,
+  properties: withFixedNames(properties) as never,
 });
 
 function unionOfAllJobs(em: EntityManager): string {
@@ -74,11 +75,12 @@ function unionOfAllJobs(em: EntityManager): string {
     .sort((a, b) => (a.tableName < b.tableName ? -1 : 1));
   const selects = tables.map((meta) => {
     const columns = ['id', ...SHOWN].map((name) => {
-      const column = meta.properties[name as never] as { fieldNames: string[] };
-      return `"${column.fieldNames[0]}"`;
+      const [column] = (meta.properties[name as never] as { fieldNames: string[] }).fieldNames;
+      return column === columnOf(name) ? `"${column}"` : `"${column}" as "${columnOf(name)}"`;
     });
     const jobType = ((meta.class as { jobType?: string }).jobType ?? meta.className).replaceAll("'", "''");
-    const table = meta.schema ? `"${meta.schema}"."${meta.tableName}"` : `"${meta.tableName}"`;
+    const schema = meta.schema ?? em.config.get('schema');
+    const table = schema && schema !== '*' ? `"${schema}"."${meta.tableName}"` : `"${meta.tableName}"`;
     return `select '${jobType}'::text as job_type, ${columns.join(', ')} from ${table}`;
   });
   // Without a job class the view is empty, but exists.

@@ -1,6 +1,7 @@
 // The worker registry: one row per worker process, renewed every few seconds. It answers who is alive and what it
 // runs, also while Temporal is away.
 import { EntitySchema, type Opt } from '@mikro-orm/core';
+import { withFixedNames } from './fixed-names.ts';
 
 export class AsyncJobWorker {
   declare id: string;
@@ -27,7 +28,7 @@ const timestamp = { type: 'datetime', columnType: 'timestamptz(3)', length: 3 } 
 export const WorkerSchema = new EntitySchema<AsyncJobWorker>({
   class: AsyncJobWorker,
   tableName: 'async_job_worker',
-  properties: {
+  properties: withFixedNames({
     id: { type: 'text', primary: true },
     application: { type: 'text' },
     host: { type: 'text' },
@@ -41,5 +42,5 @@ export const WorkerSchema = new EntitySchema<AsyncJobWorker>({
     beat: { type: 'integer', default: 0 },
     jobs: { type: 'json', defaultRaw: `'[]'::jsonb` },
     stoppedAt: { ...timestamp, nullable: true },
-  } as never,
+  }) as never,
 });

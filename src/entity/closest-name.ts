@@ -1,11 +1,11 @@
 // "Did you mean …?" for misspelled names: options, settings, keys of a configuration.
 
-/** The one of `names` that `name` was probably meant to be; `null` when none is near. */
-export function closestName(name: string, names: readonly string[]): string | null {
+/** The one of `names` that `name` was probably meant to be; `null` when none is near: `slips` is the share of letters that may be wrong. */
+export function closestName(name: string, names: readonly string[], slips = 1 / 3): string | null {
   let best: { name: string; distance: number } | null = null;
   for (const candidate of names) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance <= candidate.length / 3 && (!best || distance < best.distance)) best = { name: candidate, distance };
+    if (distance <= candidate.length * slips && (!best || distance < best.distance)) best = { name: candidate, distance };
   }
   return best?.name ?? null;
 }

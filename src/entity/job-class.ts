@@ -1,5 +1,13 @@
 // Making job classes known: the asyncJob() helper that declares columns, and jobs() that hands entities to MikroORM.
-import { defineEntity, EntitySchema, UnderscoreNamingStrategy, type InferEntityFromProperties } from '@mikro-orm/core';
+import {
+  defineEntity,
+  EntitySchema,
+  MetadataStorage,
+  ReferenceKind,
+  UnderscoreNamingStrategy,
+  type EntityMetadata,
+  type InferEntityFromProperties,
+} from '@mikro-orm/core';
 import { AsyncJobError } from '../domain/errors.ts';
 import { AsyncJob } from './async-job.ts';
 import { AsyncJobAttempt, AttemptSchema } from './async-job-attempt.ts';
@@ -99,14 +107,20 @@ function entityOf(jobClass: JobClass): EntitySchema {
         `'${jobClass.name}' extends another job class ('${(Object.getPrototypeOf(jobClass) as JobClass).name}'). Each job class extends asyncJob(…) directly; share code by a function or a mixin.`,
       );
     }
+    const decorated = Object.getOwnPropertyDescriptor(jobClass, MetadataStorage.META_SYMBOL)?.value as EntityMetadata | undefined;
+    const queue = queueOf(jobClass);
+    if (decorated && queue) Object.assign(decorated.properties, { queue: { name: 'queue', kind: ReferenceKind.SCALAR, ...queue } });
     return jobClass as unknown as EntitySchema; // a decorated class is its own entity
   }
   made.schema.setClass(jobClass as never);
-  // A row inserted by SQL lands in the class's queue, too.
-  if (jobClass.defaultQueue !== AsyncJob.defaultQueue) {
-    made.schema.addProperty('queue' as never, 'text' as never, { ...baseColumn('queue'), default: jobClass.defaultQueue } as never);
-  }
+  const queue = queueOf(jobClass);
+  if (queue) made.schema.addProperty('queue' as never, 'text' as never, queue as never);
   return made.schema;
+}
+
+/** The column with the class's own default, so that a row inserted by SQL lands in its queue, too; null when it has none. */
+function queueOf(jobClass: JobClass): object | null {
+  return jobClass.defaultQueue === AsyncJob.defaultQueue ? null : { ...baseColumn('queue'), default: jobClass.defaultQueue };
 }
 
 function* parentsOf(jobClass: object): Generator<object> {

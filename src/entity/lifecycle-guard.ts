@@ -8,7 +8,10 @@ export class LifecycleGuard implements EventSubscriber {
     for (const changeSet of uow.getChangeSets()) {
       if (changeSet.type !== ChangeSetType.UPDATE || !(changeSet.entity instanceof AsyncJob)) continue;
       const payload = changeSet.payload as Record<string, unknown>;
-      for (const property of Object.keys(payload)) if (LIFECYCLE_PROPERTIES.has(property)) delete payload[property];
+      const refused = Object.keys(payload).filter((property) => LIFECYCLE_PROPERTIES.has(property));
+      for (const property of refused) delete payload[property];
+      // MikroORM set it because of what is refused: without a change there is no UPDATE (an empty one is left out).
+      if (refused.length > 0 && Object.keys(payload).every((property) => property === 'updatedAt')) delete payload['updatedAt'];
     }
   }
 }

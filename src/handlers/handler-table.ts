@@ -8,6 +8,7 @@ import { registeredHandlers, type RegisteredHandler } from '../entity/handler-re
 import { invalidSettings } from '../entity/invalid-settings.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import { problemsOfJobOptions, resolveJobOptions, type JobOptions } from '../entity/job-options.ts';
+import { problemsOfStatics } from '../entity/job-statics.ts';
 import type { JobClass, JobHandler } from '../entity/job-types.ts';
 
 export interface JobType {
@@ -96,7 +97,10 @@ function jobClassesOf(orm: MikroORM): JobClass[] {
 function refuseWrongOptions(classes: readonly JobClass[], defaults: JobOptions): void {
   const problems = [
     ...problemsOfJobOptions(defaults, 'defaults'),
-    ...classes.flatMap((jobClass) => problemsOfJobOptions(jobClass.options, `${jobTypeOf(jobClass)}.options`)),
+    ...classes.flatMap((jobClass) => [
+      ...problemsOfStatics(jobClass),
+      ...problemsOfJobOptions(jobClass.options, `${jobTypeOf(jobClass)}.options`),
+    ]),
   ];
   if (problems.length > 0) throw invalidSettings('job options', problems);
 }

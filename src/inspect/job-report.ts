@@ -100,16 +100,17 @@ export async function reportJob(installation: Installation, wanted: string, temp
   }
   const { table, row } = found;
   const value = (property: string) => row[table.columns[property]?.slice(1, -1) ?? ''] ?? null;
+  const workerId = value('workerId') as string | null;
   const [attempts, worker] = await Promise.all([
     database.query(attemptsQuery(library), [table.jobType, id]),
-    value('workerId') === null ? null : database.query(workerStateQuery(library), [value('workerId')]),
+    workerId === null ? [] : database.query(workerStateQuery(library), [workerId]),
   ]);
   const policy = jobTypes.find(({ jobType }) => jobType === table.jobType)!.policy;
   return {
     ...lifecycleOf(value, policy),
     jobType: table.jobType,
     own: ownOf(table, value),
-    worker: value('workerId') === null ? null : toWorker(String(value('workerId')), worker?.[0]),
+    worker: workerId === null ? null : toWorker(workerId, worker[0]),
     attempts: attempts.map(toAttempt),
     temporal: temporal === null ? null : placeOf(value, temporal, app.name),
     now: toDate(row['@now'])!,

@@ -1,17 +1,15 @@
 // PostgreSQL and Temporal: whether they answer, and whether they are what the application needs.
-import type { Facts, PolledQueue, Poller, WorkerFact } from './facts.ts';
-import { isFailure, known } from './facts.ts';
+import { isFailure, type Facts } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
+import { judgePollers } from './judge-pollers.ts';
 import { withoutCode } from './judge-setup.ts';
 import { onlyRemoves } from './schema-diff.ts';
-import { count, list, timeSpan } from './words.ts';
+import { count, timeSpan } from './words.ts';
 
 /** Times that this machine writes (run at, next attempt at) are compared with the database's clock. */
 const CLOCK_OFFSET_MAX_MS = 2_000;
 const STATEMENTS_SHOWN = 5;
 const STATEMENT_LENGTH_SHOWN = 240;
-/** A poll takes a minute at most; a poller that was silent for longer has gone. */
-const POLLER_GONE_MS = 120_000;
 
 export function judgeServers(facts: Facts): Finding[] {
   return [...judgeDatabase(facts), ...judgeSchema(facts), ...judgeTemporal(facts), ...judgePollers(facts)];
@@ -99,60 +97,4 @@ function judgeTemporal({ temporal }: Facts): Finding[] {
       values: { ...temporal },
     }),
   ];
-}
-
-/** Whose a poller is: `ours`, as far as is known, or why not. */
-export type Whose = 'ours' | 'gone' | 'another application' | 'another database';
-
-/** `workers`: of the registry, `undefined` when that could not be read. */
-export function whose({ identity, lastAccessMsAgo }: Poller, application: string, workers: readonly WorkerFact[] | undefined): Whose {
-  if (lastAccessMsAgo > POLLER_GONE_MS) return 'gone';
-  // `asyncjob <application> <worker>`, without the application when that has no name.
-  const [program, ...words] = identity.split(' ');
-  const worker = words.pop();
-  if (program !== 'asyncjob' || worker === undefined || (words[0] ?? '') !== application || words.length > 1) return 'another application';
-  if (workers === undefined) return 'ours';
-  const registered = workers.find(({ id }) => id === worker);
-  if (registered === undefined) return 'another database';
-  return registered.state === 'alive' ? 'ours' : 'gone';
-}
-
-function judgePollers({ polling, configuration, registry }: Facts): Finding[] {
-  if (polling === null) return [];
-  if (isFailure(polling))
-    return [
-      warning('temporal.pollers', `could not be asked for: ${withoutCode(polling.error)}`, 'Try again, or look at the load of Temporal.'),
-    ];
-  const { name } = known(configuration) ?? { name: '' };
-  const workers = known(registry)?.workers;
-  const strangers = polling.queues.flatMap((queue) =>
-    queue.pollers.map((poller) => ({ ...poller, taskQueue: queue.taskQueue, whose: whose(poller, name, workers) })),
-  );
-  const findings = (['another application', 'another database'] as const).flatMap((which) => {
-    const found = strangers.filter((stranger) => stranger.whose === which);
-    if (found.length === 0) return [];
-    const details = found.map(
-      ({ identity, taskQueue, lastAccessMsAgo }) => `'${identity}' polls ${taskQueue}, last ${timeSpan(lastAccessMsAgo)} ago`,
-    );
-    const taskQueues = [...new Set(found.map(({ taskQueue }) => taskQueue))];
-    return [
-      problem(
-        'temporal.pollers',
-        `${count(new Set(found.map(({ identity }) => identity)).size, 'poller')} of ${which} on ${list(taskQueues)}`,
-        which === 'another application'
-          ? 'It takes jobs that it cannot run. Give this application a `name` in its configuration, or stop the other program, or let it poll another task queue.'
-          : 'A worker of this name is connected to another database, and takes jobs whose rows it does not find. Give each installation its own namespace, or its own `name`.',
-        { details, values: { pollers: found } },
-      ),
-    ];
-  });
-  return findings.length > 0
-    ? findings
-    : [ok('temporal.pollers', describePolling(polling.queues, strangers), { values: { queues: polling.queues } })];
-}
-
-function describePolling(queues: readonly PolledQueue[], pollers: readonly { whose: Whose; identity: string }[]): string {
-  const ours = new Set(pollers.filter((poller) => poller.whose === 'ours').map(({ identity }) => identity)).size;
-  const where = count(queues.length, 'task queue');
-  return ours === 0 ? `nobody polls ${where}` : `${count(ours, 'worker')} of this application, and nobody else, on ${where}`;
 }

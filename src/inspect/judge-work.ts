@@ -2,7 +2,7 @@
 import type { Facts, JobsFacts, LostJob, OpenJobs, WorkerFact } from './facts.ts';
 import { isFailure, known } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
-import { whose } from './judge-servers.ts';
+import { whose } from './judge-pollers.ts';
 import { withoutCode } from './judge-setup.ts';
 import { count, list, timeSpan } from './words.ts';
 
@@ -134,8 +134,8 @@ function isServed(facts: Facts, queue: string): boolean {
   if (livingOf(facts).some(({ queues }) => queues.includes(queue))) return true;
   const { name } = known(facts.configuration) ?? { name: '' };
   const workers = known(facts.registry)?.workers;
-  const pollers = known(facts.polling)?.queues.find((each) => each.queue === queue)?.pollers ?? [];
-  return pollers.some((poller) => whose(poller, name, workers) === 'ours');
+  const polled = known(facts.polling)?.queues.find((each) => each.queue === queue);
+  return polled?.pollers.some((poller) => whose(poller, polled, name, workers) === 'ours') ?? false;
 }
 
 function unservedQueue(queue: string, open: readonly OpenJobs[]): Finding {

@@ -5,12 +5,14 @@ import type { PolledQueue, Poller, TemporalFacts } from './facts.ts';
 
 /** gRPC needs up to a second to give up a connection after its deadline. */
 export const CALL_DEADLINE_MS = 2_500;
-/** Temporal's numbers of the two kinds of task queue. */
-const KINDS = [1, 2] as const; // workflow, activity
+type TaskQueueKind = NonNullable<Parameters<TemporalConnection['client']['workflowService']['describeTaskQueue']>[0]['taskQueueType']>;
+/** Temporal's numbers of the two kinds of task queue: workflow, activity. */
+const KINDS = [1, 2] as unknown as TaskQueueKind[];
 
 interface Timestamp {
-  seconds?: unknown;
-  nanos?: unknown;
+  /** 64-bit numbers are objects of their own. */
+  seconds?: { toString(radix?: number): string } | null;
+  nanos?: number | null;
 }
 
 /** @throws AsyncJobError `temporal.unavailable`, `temporal.namespace` */
@@ -60,6 +62,5 @@ export async function pollersOf(connection: TemporalConnection, application: str
 
 function toMs(time: Timestamp | null | undefined): number | null {
   if (!time) return null;
-  // 64-bit numbers come as objects of their own.
-  return Number(String(time.seconds ?? 0)) * 1_000 + Number(time.nanos ?? 0) / 1e6;
+  return Number(time.seconds?.toString() ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
 }

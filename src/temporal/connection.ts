@@ -45,9 +45,12 @@ export function resolveTemporal(
 }
 
 function loadEnvironment(env: Readonly<Record<string, string | undefined>>): ClientConnectConfig {
+  const overrideEnvVars = without(env, undefined) as Record<string, string>;
   try {
-    return loadClientConnectConfig({ overrideEnvVars: without(env, undefined) as Record<string, string> });
+    return loadClientConnectConfig({ overrideEnvVars });
   } catch (error) {
+    // An empty profile file has no profiles, which envconfig takes for granted.
+    if (error instanceof TypeError) return loadClientConnectConfig({ overrideEnvVars, disableFile: true });
     throw new AsyncJobError(
       'settings.invalid',
       `Temporal's settings (TEMPORAL_* variables or profile file) cannot be read: ${(error as Error).message}`,
@@ -62,6 +65,10 @@ function without<T extends object>(fields: T, value: unknown): { [Key in keyof T
   };
 }
 
+function isLoopback(address: string): boolean {
+  return /^(localhost|127\.[\d.]+|\[::1\]):/.test(address);
+}
+
 /** One lazy connection with its client. */
 export class TemporalConnection {
   readonly settings: TemporalSettings;
@@ -73,7 +80,12 @@ export class TemporalConnection {
     this.#connection = Connection.lazy({
       ...(settings.connectionOptions as ConnectionOptions),
       // gRPC's own back-off grows to two minutes: too long for a server that is back.
-      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 1_000 },
+      channelArgs: {
+        'grpc.initial_reconnect_backoff_ms': 100,
+        'grpc.max_reconnect_backoff_ms': 1_000,
+        // A proxy of the environment (https_proxy) cannot reach this machine's own servers.
+        ...(isLoopback(settings.address) ? { 'grpc.enable_http_proxy': 0 } : {}),
+      },
     });
     this.client = new Client({
       connection: this.#connection,

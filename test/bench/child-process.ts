@@ -21,6 +21,8 @@ export interface ChildOptions {
   cpuProfiles?: string | undefined;
 }
 
+/** Not on the command line: it has a password. */
+export const SURROUNDINGS = 'BENCH_SURROUNDINGS';
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
 const START_TIMEOUT_MS = 60_000;
 const STDERR_LENGTH = 4_000;
@@ -38,9 +40,9 @@ export class ChildProcess<C> implements AsyncDisposable {
     this.#role = role;
     // A folder each, because the worker's threads write a profile, too.
     const profile = cpuProfiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(cpuProfiles, contestant, role)}`];
-    this.#process = fork(CHILD, [role, contestant, JSON.stringify(surroundings)], {
+    this.#process = fork(CHILD, [role, contestant], {
       execArgv: profile,
-      env: { ASYNCJOB_LOG_LEVEL: 'warn', ...process.env },
+      env: { ASYNCJOB_LOG_LEVEL: 'warn', ...process.env, [SURROUNDINGS]: JSON.stringify(surroundings) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [this.#process.stdout!, this.#process.stderr!])

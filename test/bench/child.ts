@@ -1,8 +1,8 @@
-// The program of a producer or worker process: `child.ts ROLE CONTESTANT SURROUNDINGS`. It does what its parent
-// (child-process.ts) asks, and ends with it.
+// The program of a producer or worker process: `child.ts ROLE CONTESTANT`, with its surroundings in the environment. It
+// does what its parent (child-process.ts) asks, and ends with it.
 import { CONTESTANTS, type ContestantName } from './contestants/index.ts';
 import type { Contestant, Surroundings } from './contestants/contestant.ts';
-import type { Answer, Question } from './child-process.ts';
+import { SURROUNDINGS, type Answer, type Question } from './child-process.ts';
 import { now } from './measure/clock.ts';
 
 export interface ProducerCommands {
@@ -22,11 +22,11 @@ export interface WorkerCommands {
 
 type Served<Commands> = { commands: Commands; stop(): PromiseLike<void> };
 
-const [role, name, surroundings] = process.argv.slice(2) as [string, ContestantName, string];
+const [role, name] = process.argv.slice(2) as [string, ContestantName];
 process.once('disconnect', () => process.exit(1));
 const contestant: Contestant = await CONTESTANTS[name].load();
-const parameters = JSON.parse(surroundings) as Surroundings;
-const served = role === 'producer' ? await serveProducer(contestant, parameters) : await serveWorker(contestant, parameters);
+const surroundings = JSON.parse(process.env[SURROUNDINGS]!) as Surroundings;
+const served = role === 'producer' ? await serveProducer(contestant, surroundings) : await serveWorker(contestant, surroundings);
 process.on('message', (question: Question) => void answer(question));
 send({ ready: true });
 

@@ -47,8 +47,12 @@ function startDemo(args: string[] = [], env: NodeJS.ProcessEnv = {}): Demo {
   return demo;
 }
 
-const said = (demo: Demo, text: string | RegExp) =>
-  until(() => demo.output().match(text), { what: `the demo says ${text}: ${demo.output()}`, timeoutMs: TIMEOUT_MS });
+async function said(demo: Demo, text: string | RegExp): Promise<RegExpMatchArray> {
+  await Promise.race([until(() => demo.output().match(text), { timeoutMs: TIMEOUT_MS }), demo.ended]);
+  const found = demo.output().match(text);
+  if (!found) throw new Error(`the demo ended without saying ${text}:\n${demo.output()}`);
+  return found;
+}
 
 /** The processes and ports that the demo named and that are still there. */
 async function leftovers(demo: Demo): Promise<string[]> {
@@ -112,13 +116,13 @@ describe('the demo', { timeout: TIMEOUT_MS }, () => {
     await said(demo, 'Ctrl-C');
     const [, ui] = await said(demo, /^Temporal UI +(\S+)$/m);
     const [, url] = await said(demo, /psql (\S+)/);
-    const [, insert] = await said(demo, /insert into hash_folder .*;/).then(([text]) => ['', text]);
+    const [insert] = await said(demo, /insert into hash_folder .*;/);
     expect((await fetch(ui!)).status).toBe(200);
 
     const client = new pg.Client({ connectionString: url! });
     await client.connect();
     try {
-      await client.query(insert!);
+      await client.query(insert);
       await until(async () => (await client.query(`select from hash_folder where folder = 'src' and status = 'SUCCESS'`)).rowCount);
     } finally {
       await client.end();

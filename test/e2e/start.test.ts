@@ -1,6 +1,5 @@
 // A worker that starts before its servers: it waits and says so, or fails with a code, and ends when it is told to.
 import { mkdtemp, chmod, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,25 +7,20 @@ import { freePorts, startPostgres, startTemporal } from '../../src/dev/index.ts'
 import { freshDatabase, temporalCli } from '../support/servers.ts';
 import { Step } from './fixtures/app/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
-import { runCli, type Child } from './support/cli.ts';
+import { fixture, runCli, startCli, type Child } from './support/cli.ts';
+import { startSilentServer } from './support/silent-server.ts';
 
 let shop: TestApplication;
-let silent: Server;
-/** Of a server that takes connections and never says a word. */
-let silentAddress: string;
+let silent: Awaited<ReturnType<typeof startSilentServer>>;
 /** Where nobody listens. */
 let deadAddress: string;
 beforeAll(async () => {
   shop = await openApplication();
-  silent = createServer(() => {});
-  await new Promise<void>((resolve) => {
-    silent.listen(0, '127.0.0.1', resolve);
-  });
-  silentAddress = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  silent = await startSilentServer();
   deadAddress = `127.0.0.1:${(await freePorts(1))[0]}`;
 });
 afterAll(async () => {
-  silent?.close();
+  await silent?.[Symbol.asyncDispose]();
   await shop?.[Symbol.asyncDispose]();
 });
 
@@ -86,7 +80,7 @@ describe('with --no-wait', () => {
   it.each([
     ['PostgreSQL refuses', 'database.unavailable', () => ({ DATABASE_URL: `postgres://ada@${deadAddress}/shop` })],
     ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
-    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silentAddress })],
+    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silent.address })],
   ])('fails when %s', async (_, code, away) => {
     const end = await runCli(['worker', '--no-wait'], { env: { ...shop.env, ...away() } });
     expect(end).toMatchObject({ code: 1, signal: null });
@@ -97,9 +91,9 @@ describe('with --no-wait', () => {
 describe('SIGTERM ends a worker at once and in order while', () => {
   it.each([
     ['PostgreSQL refuses', 'waiting for PostgreSQL', () => ({ DATABASE_URL: `postgres://ada@${deadAddress}/shop` })],
-    ['PostgreSQL does not answer', 'worker starts', () => ({ DATABASE_URL: `postgres://ada@${silentAddress}/shop` })],
+    ['PostgreSQL does not answer', 'worker starts', () => ({ DATABASE_URL: `postgres://ada@${silent.address}/shop` })],
     ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
-    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silentAddress })],
+    ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silent.address })],
   ])('%s', async (_, said, away) => {
     await using worker = shop.startWorker([], away());
     await worker.line(said);
@@ -111,6 +105,13 @@ describe('SIGTERM ends a worker at once and in order while', () => {
     expect(worker.endedAt! - told!.time).toBeLessThan(4_000);
     expect(worker.stderr).toBe('');
   });
+});
+
+it('SIGTERM ends a worker at once while the setup of its application is still at work', async () => {
+  await using worker = startCli(['worker'], { env: shop.env, cwd: fixture('slow-setup') });
+  await worker.line('setting up');
+  worker.kill('SIGTERM');
+  expect(await worker.end()).toEqual({ code: 0, signal: null });
 });
 
 it('does not wait for a namespace that does not exist', async () => {

@@ -56,7 +56,13 @@ describe('the built types', () => {
         'src/doors.ts': doors,
         'exported/invoice.ts': exported,
         'tsconfig.json': tsconfig('src', { skipLibCheck: false }),
-        'tsconfig.declaration.json': tsconfig('exported', { skipLibCheck: true, noEmit: false, declaration: true, outDir: 'out' }),
+        'tsconfig.declaration.json': tsconfig('exported', {
+          skipLibCheck: true,
+          noEmit: false,
+          declaration: true,
+          rootDir: 'exported',
+          outDir: 'out',
+        }),
       },
       ['@mikro-orm/decorators', '@types/node'],
     );

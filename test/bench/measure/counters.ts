@@ -18,7 +18,7 @@ export interface CounterSources {
 export interface Counts {
   statements: Map<string, number>;
   rpcs: Map<string, number>;
-  storeWrites: Map<string, number>;
+  storeCalls: Map<string, number>;
 }
 
 export interface CountsPerJob {
@@ -47,7 +47,7 @@ export async function readCounts(sources: CounterSources): Promise<Counts> {
   return {
     statements,
     rpcs: sumByOperation(metrics, 'service_requests', 'frontend'),
-    storeWrites: sumByOperation(metrics, 'persistence_requests', 'history', 'matching'),
+    storeCalls: sumByOperation(metrics, 'persistence_requests', 'history', 'matching'),
   };
 }
 
@@ -63,7 +63,7 @@ export async function countsPerJob(sources: CounterSources, before: Counts, afte
     rpcs: total(calls),
     rpcsByName: Object.fromEntries(calls),
     polls: total(rpcs) - total(calls),
-    temporalStoreCalls: total(perJob('storeWrites')),
+    temporalStoreCalls: total(perJob('storeCalls')),
     historyEvents: await averageHistoryLength(sources.client),
   };
 }

@@ -36,7 +36,7 @@ function inWords({ options, versions }: Report): string {
   return [
     `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}; Node ${process.versions.node}, PostgreSQL ${versions.postgres},`,
     `${versions.temporal}, ${packages.join(', ')}.`,
-    `${rounds} interleaved rounds of ${sizes.join(' and ')}, concurrency ${concurrency}.`,
+    `${rounds === 1 ? 'One round' : `${rounds} interleaved rounds`} of ${sizes.join(' and ')}, concurrency ${concurrency}.`,
   ].join(' ');
 }
 

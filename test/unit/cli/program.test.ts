@@ -25,6 +25,7 @@ function world(given: Partial<CliDeps> & { config?: Config; handlers?: JobClass[
     version: '1.2.3',
     cwd: '/srv/shop',
     env: {},
+    argv: ['main.js'],
     write: { out: (text) => void (seen.out += text), err: (text) => void (seen.err += text) },
     loadConfig: async (options) => {
       call('loadConfig', options);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Facts, Failure, PackageCopy } from '../../../src/inspect/facts.ts';
+import type { Facts, Failure, PackageCopy, Poller } from '../../../src/inspect/facts.ts';
 import { CHECK_CODES, type CheckCode, type Finding } from '../../../src/inspect/findings.ts';
 import { countLevels, exitCodeOf, judge } from '../../../src/inspect/judge.ts';
 import { NODE_MINIMUM } from '../../../src/inspect/judge-packages.ts';
@@ -223,7 +223,10 @@ describe('Temporal', () => {
   });
 
   function polledBy(identity: string, lastAccessMsAgo = SECOND): Partial<Facts> {
-    return { polling: { queues: [{ queue: 'mail', taskQueue: 'shop/mail', pollers: [{ identity, lastAccessMsAgo }] }] } };
+    return pollers({ identity, lastAccessMsAgo });
+  }
+  function pollers(...polled: Poller[]): Partial<Facts> {
+    return { polling: { queues: [{ queue: 'mail', taskQueue: 'shop/mail', pollers: polled }] } };
   }
 
   it.each([
@@ -232,9 +235,24 @@ describe('Temporal', () => {
     ['asyncjob host-2:5:bbbb', 'another application'],
     ['asyncjob shop host-2:5:bbbb', 'another database'],
   ])('a poller %j is of %s', (identity, whose) => {
-    const found = theFinding('temporal.pollers', polledBy(identity));
+    const ours = { identity: 'asyncjob shop host-1:100:aaaa', lastAccessMsAgo: SECOND };
+    const found = theFinding('temporal.pollers', pollers(ours, { identity, lastAccessMsAgo: SECOND }));
     expect(found).toMatchObject({ level: 'problem', found: `1 poller of ${whose} on shop/mail` });
     expect(found.details![0]).toContain(identity);
+  });
+
+  it('knows a worker with app.plugin() by the SDK’s identity, and takes no other identity for a stranger while one is not seen', () => {
+    const plugin = aWorker({ id: 'host-2:4711:bbbb', host: 'host-2', pid: 4711, queues: ['mail'] });
+    const registry = { workers: [plugin] };
+    expect(theFinding('temporal.pollers', { registry, ...polledBy('4711@host-2') }).level).toBe('ok');
+    expect(theFinding('temporal.pollers', { registry, ...polledBy('billing') })).toMatchObject({
+      level: 'warning',
+      found: '1 poller that may be strangers on shop/mail',
+    });
+    expect(
+      theFinding('temporal.pollers', { registry: { workers: [{ ...plugin, queues: ['paper'] }] }, ...polledBy('billing') }).level,
+    ).toBe('problem');
+    expect(theFinding('temporal.pollers', { registry: null, jobs: null, ...polledBy('billing') }).level).toBe('warning');
   });
 
   it('forgets pollers that went minutes ago', () => {
