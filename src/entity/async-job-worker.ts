@@ -15,6 +15,8 @@ export class AsyncJobWorker {
   declare seenAt: Opt<Date>;
   /** Until when it counts as alive, by the database's clock. */
   declare expiresAt: Date;
+  /** Since when it has been alive without a gap: after an outage of PostgreSQL everybody's row looks expired. */
+  declare aliveSince: Opt<Date>;
   /** +1 at each renewal. */
   declare beat: Opt<number>;
   /** Ids of the jobs it runs now. */
@@ -39,6 +41,7 @@ export const WorkerSchema = new EntitySchema<AsyncJobWorker>({
     startedAt: { ...timestamp, defaultRaw: 'now()' },
     seenAt: { ...timestamp, defaultRaw: 'now()' },
     expiresAt: timestamp,
+    aliveSince: { ...timestamp, defaultRaw: 'now()' },
     beat: { type: 'integer', default: 0 },
     jobs: { type: 'json', defaultRaw: `'[]'::jsonb` },
     stoppedAt: { ...timestamp, nullable: true },

@@ -67,7 +67,8 @@ export const AsyncJobSchema = new EntitySchema<AsyncJob>({
     { properties: ['status', 'createdAt'] },
     // The relay's sweep: committed, never dispatched. Empty when all is well, so it costs next to nothing.
     { properties: ['enqueuedAt'], where: { status: 'PENDING', runId: null } },
-    // The reconciler's walk over what is not settled.
-    { properties: ['updatedAt'], where: { status: { $in: [...OPEN_STATUSES] } } },
+    // A walk over what is not settled, in the order of creation. On a column that never changes, so that writes of progress
+    // touch no index.
+    { properties: ['id'], where: { status: { $in: [...OPEN_STATUSES] } } },
   ] as never,
 });

@@ -218,11 +218,19 @@ function isMine(position: Position | undefined, ref: AttemptRef): position is Po
   return position?.run === ref.run && position.attempt === ref.attempt && position.run_id === ref.runId;
 }
 
+const crashRecords = new Map<number, ErrorRecord>();
+
+/** What a start writes when it finds one crash too many; made once, since every start carries it. */
 function crashedRepeatedly(crashRetries: number): ErrorRecord {
-  const times = crashRetries + 1;
-  const error = new AsyncJobError(
-    'job.crashed_repeatedly',
-    `the worker died ${times} time${times === 1 ? '' : 's'} while it ran this job (crashRetries: ${crashRetries}). Look at the workers' logs and memory before you retry it.`,
-  );
-  return { ...toErrorRecord(error, false), stack: undefined };
+  let record = crashRecords.get(crashRetries);
+  if (!record) {
+    const times = crashRetries === 0 ? 'once' : `${crashRetries + 1} times`;
+    const error = new AsyncJobError(
+      'job.crashed_repeatedly',
+      `the worker died ${times} while it ran this job (crashRetries: ${crashRetries}). Look at the workers' logs and memory before you retry it.`,
+    );
+    record = { ...toErrorRecord(error, false), stack: undefined };
+    crashRecords.set(crashRetries, record);
+  }
+  return record;
 }

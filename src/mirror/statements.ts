@@ -12,16 +12,19 @@ const leaves = (event: JobEvent) => list(statusesBefore(event));
 const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 and j.${c.attempt} = $3 and j.${c.runId} = $4`;
 
 /**
- * The row's holder lives and either says that it runs the job, or has not published its list since it started it.
- * Correlated, so that it is judged anew when the row changed while the statement waited for it.
+ * The row's holder lives and either says that it runs the job, or has not published its list since it started it. A
+ * holder that has expired counts as alive while this worker ($me) has itself been alive for less than a time to live:
+ * after an outage of PostgreSQL all rows look expired. Correlated, so that it is judged anew when the row changed while
+ * the statement waited for it.
  */
-const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables) =>
-  `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and h.expires_at > now()
-     and (h.jobs @> to_jsonb(j.${c.id}::text) or h.beat <= j.${c.holderBeat}))`;
+const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
+  `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and case
+     when h.expires_at > now() then h.jobs @> to_jsonb(j.${c.id}::text) or h.beat <= j.${c.holderBeat}
+     else exists (select 1 from ${workers} w where w.id = ${me} and w.alive_since > now() - (w.expires_at - w.seen_at)) end)`;
 
 /** Where the holder is this very process ($me), what it really runs counts, not what it published. */
 const held = (table: JobTable, library: LibraryTables, me: string, runningHere: string) =>
-  `(case when j.${table.columns.holder} = ${me} then ${runningHere} else ${heldByAnother(table, library)} end)`;
+  `(case when j.${table.columns.holder} = ${me} then ${runningHere} else ${heldByAnother(table, library, me)} end)`;
 
 /** The row's holder is another worker whose registry row ran out without an orderly end. */
 const holderDied = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>

@@ -22,7 +22,8 @@ export class WorkerRegistry {
   readonly #log: Log;
   readonly #running = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  #beating: Promise<void> = Promise.resolve();
+  #beat: Promise<void> | null = null;
+  #isAway = false;
 
   /** `ttlMs`: how long a silent worker counts as alive; the row is renewed five times as often. */
   constructor(pool: Pool, tables: LibraryTables, worker: WorkerDescription, ttlMs: number, log: Log) {
@@ -60,36 +61,42 @@ export class WorkerRegistry {
     };
   }
 
-  async register(): Promise<void> {
-    const w = this.#worker;
-    await this.#pool.query(
-      `insert into ${this.#workers} (id, application, host, pid, version, queues, concurrency, expires_at)
-       values ($1, $2, $3, $4, $5, $6::jsonb, $7, now() + make_interval(secs => $8::float8 / 1000))`,
-      [w.id, w.application, w.host, w.pid, w.version, JSON.stringify(w.queues), w.concurrency, this.#ttlMs],
-    );
+  /** Registers the worker and keeps its row alive. While PostgreSQL is away it is repeated, and no job is started. */
+  async start(): Promise<void> {
     this.#timer = setInterval(() => void this.beat(), Math.max(50, this.#ttlMs / 5));
+    await this.beat();
   }
 
-  /** Renews the row; beats never overlap, so that the list of one is not older than that of the one before. */
+  /** Renews the row, and makes it anew when it is gone (a restored database). Beats never overlap. */
   beat(): Promise<void> {
-    return (this.#beating = this.#beating.then(async () => {
-      if (this.#pool.ending) return clearInterval(this.#timer);
-      try {
-        await this.#pool.query(
-          `update ${this.#workers} set seen_at = now(), expires_at = now() + make_interval(secs => $2::float8 / 1000), beat = beat + 1, jobs = $3::jsonb
-           where id = $1 and stopped_at is null`,
-          [this.id, this.#ttlMs, JSON.stringify(this.jobs)],
-        );
-      } catch (error) {
-        this.#log.warn({ err: error }, 'the worker registry could not be renewed; no job is started until it can');
-      }
-    }));
+    return (this.#beat ??= this.#renew().finally(() => (this.#beat = null)));
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#pool.ending) return clearInterval(this.#timer);
+    const w = this.#worker;
+    try {
+      await this.#pool.query(
+        `insert into ${this.#workers} as w (id, application, host, pid, version, queues, concurrency, jobs, expires_at)
+         values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb, now() + make_interval(secs => $9::float8 / 1000))
+         on conflict (id) do update set seen_at = now(), expires_at = excluded.expires_at, beat = w.beat + 1, jobs = excluded.jobs,
+           alive_since = case when w.expires_at < now() then now() else w.alive_since end
+         where w.stopped_at is null`,
+        [w.id, w.application, w.host, w.pid, w.version, JSON.stringify(w.queues), w.concurrency, JSON.stringify(this.jobs), this.#ttlMs],
+      );
+      if (this.#isAway) this.#log.info({}, 'the worker registry can be renewed again');
+      this.#isAway = false;
+    } catch (error) {
+      // Once per outage, not once per beat.
+      if (!this.#isAway) this.#log.warn({ err: error }, 'the worker registry cannot be renewed; no job is started until it can');
+      this.#isAway = true;
+    }
   }
 
   /** An orderly end: what this worker still held counts no crash. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#beating;
+    await this.#beat;
     await this.#pool.query(`update ${this.#workers} set stopped_at = now(), seen_at = now(), jobs = '[]' where id = $1`, [this.id]);
   }
 

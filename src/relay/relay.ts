@@ -29,7 +29,8 @@ export interface RelayParts {
   log: Log;
 }
 
-const GRACE_MS = 2_000;
+/** More than the deadline of a start call: who enqueued may still be waiting for an overloaded Temporal. */
+const GRACE_MS = 6_000;
 const BATCH_SIZE = 100;
 const DISPATCHES_AT_ONCE = 20;
 /** While Temporal is away, sweeps become rarer up to this. */

@@ -59,7 +59,7 @@ export class WorkerServices {
 
   /** Registers the worker, so that it may start jobs, and begins to sweep. */
   async start(): Promise<void> {
-    await this.#registry.register();
+    await this.#registry.start();
     this.#relay.start();
     this.#state = 'started';
   }

@@ -50,12 +50,12 @@ describe('the mirror', () => {
     return (await shop.db.query('select run, attempt, outcome from async_job_attempt where job_id = $1 order by attempt', [ref.id]))
       .rows as object[];
   }
-  async function worker(id: string, state: { alive?: boolean; stopped?: boolean; beat?: number; jobs?: string[] } = {}): Promise<void> {
-    const { alive = true, stopped = false, beat = 5, jobs = [] } = state;
+  async function worker(id: string, state: { alive?: boolean; stopped?: boolean; beat?: number; jobs?: string[]; aliveFor?: string } = {}): Promise<void> {
+    const { alive = true, stopped = false, beat = 5, jobs = [], aliveFor = '1 hour' } = state;
     await shop.db.query(
-      `insert into async_job_worker (id, application, host, pid, version, queues, concurrency, expires_at, stopped_at, beat, jobs)
-       values ($1, '', 'h', 1, '0', '[]', 1, now() + $2::interval, $3, $4, $5::jsonb)`,
-      [id, alive ? '1 minute' : '-1 minute', stopped ? new Date() : null, beat, JSON.stringify(jobs)],
+      `insert into async_job_worker (id, application, host, pid, version, queues, concurrency, expires_at, stopped_at, beat, jobs, seen_at, alive_since)
+       values ($1, '', 'h', 1, '0', '[]', 1, now() + $2::interval, $3, $4, $5::jsonb, now() + $2::interval - interval '1 minute', now() - $6::interval)`,
+      [id, alive ? '1 minute' : '-1 minute', stopped ? new Date() : null, beat, JSON.stringify(jobs), aliveFor],
     );
   }
   const next = (ref: AttemptRef): AttemptRef => ({ ...ref, attempt: ref.attempt + 1 });
@@ -152,6 +152,14 @@ describe('the mirror', () => {
         await worker('other', { alive: false, jobs: [ref.id] });
         expect(await start(next(ref))).toMatchObject({ kind: 'started', row: { crashes: 1, attempt: 2 } });
         expect(await history(ref)).toEqual([{ run: 1, attempt: 1, outcome: 'crashed' }]);
+      });
+
+      it('waits while everybody looks dead after an outage, until its own beats have been unbroken for a time to live', async () => {
+        const ref = await row({ status: 'STARTED', attempt: 1, holder: 'other', holder_beat: 1 });
+        await worker('other', { alive: false, jobs: [ref.id] });
+        await worker('back', { aliveFor: '10 seconds' });
+        expect(await start(next(ref), { worker: 'back' })).toEqual({ kind: 'wait', because: 'held' });
+        expect(await start(next(ref))).toMatchObject({ kind: 'started', row: { crashes: 1 } });
       });
 
       it('counts no crash when the dead holder’s row was PENDING', async () => {

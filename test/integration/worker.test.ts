@@ -38,8 +38,10 @@ describe('a worker', () => {
       holder: null,
     });
     expect(job.workflowId).toBe(`SendInvoice/${job.id}/1`);
-    const description = await shop.app.temporal.workflow.getHandle(job.workflowId!).describe();
-    expect(description).toMatchObject({ type: 'SendInvoice', status: { name: 'COMPLETED' }, runId: job.runId });
+    // The row is SUCCESS slightly before its workflow is.
+    const describe = () => shop.app.temporal.workflow.getHandle(job.workflowId!).describe();
+    await until(async () => (await describe()).status.name === 'COMPLETED');
+    expect(await describe()).toMatchObject({ type: 'SendInvoice', runId: job.runId });
   });
 
   it('writes what the handler says while it runs', async () => {

@@ -38,7 +38,7 @@ describe('checkImports', () => {
   test.each([
     ['src/domain/a.ts', `import pg from 'pg';`, 'src/domain may not import pg'],
     ['src/domain/a.ts', `import fs from 'node:fs';`, 'src/domain may not import node'],
-    ['src/enqueue/a.ts', `import type { W } from '../mirror/writer.ts';`, 'src/enqueue may not import src/mirror'],
+    ['src/relay/a.ts', `import type { W } from '../mirror/writer.ts';`, 'src/relay may not import src/mirror'],
     ['src/mirror/a.ts', `import { Client } from '@temporalio/client';`, 'src/mirror may not import @temporalio/client'],
     ['src/cli/a.ts', `const c = await import('@temporalio/client');`, 'src/cli may not import @temporalio/client'],
     ['src/temporal/a.ts', `import { Worker } from '@temporalio/worker';`, 'src/temporal may not import @temporalio/worker'],
