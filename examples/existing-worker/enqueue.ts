@@ -7,6 +7,10 @@ await using app = await AsyncJobs.connect(config);
 await app.orm.schema.update({ safe: true });
 
 const job = await Shout.enqueue({ text: 'hello' });
-const greeting = await app.temporal.workflow.execute('greeting', { workflowId: `greeting-${job.id}`, taskQueue: 'everything', args: ['Ada'] });
+const greeting = await app.temporal.workflow.execute('greeting', {
+  workflowId: `greeting-${job.id}`,
+  taskQueue: 'everything',
+  args: ['Ada'],
+});
 await job.wait({ timeout: '1 minute' });
 console.log(job.status, job.loud, '/', greeting);

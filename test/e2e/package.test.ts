@@ -45,6 +45,7 @@ describe('the package', () => {
             ['core', 'postgresql', 'cli', 'decorators', 'migrations'].map((name) => [`@mikro-orm/${name}`, pinned('@mikro-orm/core')]),
           ),
           fastify: '^5.0.0',
+          'reflect-metadata': '^0.2.2',
           tsx: '^4.23.0', // MikroORM's CLI reads TypeScript through it
           typescript: pinned('typescript'),
           '@types/node': pinned('@types/node'),
@@ -215,6 +216,16 @@ describe('the package', () => {
     await until(async () => enqueue.output() !== '' || (await hasRow(env.DATABASE_URL, 'shout')), { timeoutMs: 30_000 });
     const worker = node('existing-worker', ['worker.ts'], env);
     expect(await finished(enqueue)).toContain('SUCCESS HELLO / Hello, Ada!');
+    await stop(worker);
+  });
+
+  it.each(['es-decorators', 'legacy-decorators'])('serves classes with decorators: %s', async (example) => {
+    const env = { DATABASE_URL: (await database()).url };
+    await finished(node(example, [bin(TSC)]));
+    const main = node(example, ['dist/main.js'], env);
+    await until(() => hasRow(env.DATABASE_URL, 'send_mail'), { timeoutMs: 30_000 });
+    const worker = node(example, [bin(ASYNCJOB), 'worker', '-A', 'dist', '--queue=mail'], env);
+    expect(await finished(main)).toContain('SUCCESS "Hello" to ada@example.com');
     await stop(worker);
   });
 

@@ -186,7 +186,7 @@ describe('a job class', () => {
           '(note, reference)',
           '(reference)',
           '(status, created_at)',
-          `(updated_at) WHERE (status = ANY (ARRAY['PENDING'::text, 'STARTED'::text]))`,
+          `(id) WHERE (status = ANY (ARRAY['PENDING'::text, 'STARTED'::text]))`,
         ].sort(),
       );
     });

@@ -1,4 +1,5 @@
-// Starts the servers that the tests of the project `servers` share, before the first of them and once.
+// Starts the servers that the tests of the project `servers` share, before the first of them and once. TEST_TEMPORAL_ADDRESS
+// names one that runs already instead, for a run against a server as in production.
 import type { TestProject } from 'vitest/node';
 import { findTemporalCli, startPostgres, startTemporal } from '../../src/dev/index.ts';
 
@@ -15,7 +16,9 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const cli = await findTemporalCli({ log });
-  const started = await Promise.allSettled([startPostgres({ log }), startTemporal({ log, cli: cli.path, ui: false })]);
+  const given = process.env['TEST_TEMPORAL_ADDRESS'];
+  const existing = { address: given ?? '', stop: async () => {} };
+  const started = await Promise.allSettled([startPostgres({ log }), given ? existing : startTemporal({ log, cli: cli.path, ui: false })]);
   const stop = async () => {
     for (const result of started) if (result.status === 'fulfilled') await result.value.stop();
   };
