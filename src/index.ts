@@ -12,6 +12,6 @@ export { AsyncJobWorker } from './entity/async-job-worker.ts';
 export type { BoundJob } from './entity/application.ts';
 export type { Duration } from './entity/duration.ts';
 export { AsyncJobSchema } from './entity/base-schema.ts';
-export { asyncJob, jobs, type JobStorage } from './entity/job-class.ts';
+export { asyncJob, jobs, type JobBase, type JobStorage } from './entity/job-class.ts';
 export type { JobOptions } from './entity/job-options.ts';
 export type { EnqueueOptions, JobClass, JobHandler, JobInput, Task, WaitOptions, Within } from './entity/job-types.ts';

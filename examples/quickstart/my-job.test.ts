@@ -6,7 +6,7 @@ import config from './asyncjob.config.ts';
 import './jobs/handlers.ts';
 import { MyJob } from './jobs/my-job.ts';
 
-test('counts its steps', async () => {
+await test('counts its steps', async () => {
   await using _app = await testApplication(config); // no Temporal, no worker: jobs run where they are enqueued
   const job = await MyJob.enqueue({ myField: 2 });
   assert.equal(job.status, 'SUCCESS');

@@ -1,13 +1,14 @@
 // The application object: wires configuration, ORM, mirror, engine and commands. Workers are loaded only when asked
 // for, so that a web process never loads the native Temporal core.
 import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
-import type { MikroORM } from '@mikro-orm/postgresql';
+import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { JobEngine, Log } from '../domain/ports.ts';
 import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
+import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
 import { entityManagerFor } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
@@ -16,7 +17,6 @@ import { applicationClosed, applicationOpened, runInApplication, type Applicatio
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { AsyncJobAttempt } from '../entity/async-job-attempt.ts';
 import { AsyncJobWorker } from '../entity/async-job-worker.ts';
-import { registeredHandlers } from '../entity/handler-registry.ts';
 import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/job-reads.ts';
 import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
@@ -89,13 +89,19 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const settings = options.settings ?? readSettings(process.env, {}, { engine: config.engine });
     const log = options.log ?? createLog(settings.logLevel, { format: settings.logFormat });
     const opened = await openOrm(config.orm, settings.databaseUrl);
+    let app: AsyncJobs;
     try {
-      const app = await AsyncJobs.#wire(config, settings, log, opened, options.handlersFolder);
-      applicationOpened(app);
+      app = await AsyncJobs.#wire(config, settings, log, opened, options.handlersFolder);
+    } catch (error) {
+      if (opened.isOurs) await opened.orm.close();
+      throw error;
+    }
+    applicationOpened(app);
+    try {
       if (settings.engine === 'inline') await app.prepare();
       return app;
     } catch (error) {
-      if (opened.isOurs) await opened.orm.close();
+      await app.close();
       throw error;
     }
   }
@@ -224,21 +230,25 @@ export class AsyncJobs implements Application, AsyncDisposable {
   /** The statics of a job class, bound to this application. */
   of<T extends AsyncJob>(jobClass: JobClass<T>): BoundJob<T> {
     const { orm, handlers } = this.#parts;
-    const manager = (options?: Within) => {
+    const read = async <R>(options: Within | undefined, query: (em: EntityManager) => Promise<R>): Promise<R> => {
       this.#refuseClosed();
-      handlers.typeOf(jobClass);
-      return entityManagerFor(orm, null, options?.em);
+      const { jobType } = handlers.typeOf(jobClass);
+      try {
+        return await query(entityManagerFor(orm, null, options?.em));
+      } catch (error) {
+        throw toCallerError(error, jobType, DATABASE_ERRORS);
+      }
     };
     return {
       create: (data?: object, options?: Within) => this.#commands.create(jobClass, data, options),
       enqueue: (data?: object, options?: EnqueueOptions) =>
         this.#settledInline(this.#commands.enqueueNew(jobClass, data, options), options),
       enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#commands.enqueueMany(jobClass, rows, options),
-      get: (id: string, options?: Within) => getJob(manager(options), jobClass, id),
-      find: (where: FilterQuery<T>, { em, ...options }: FindOptions<T> & Within = {}) =>
-        findJobs(manager(em ? { em } : {}), jobClass, where, options as FindOptions<T>),
-      latest: (options?: Within) => latestJob(manager(options), jobClass),
-      count: (where?: FilterQuery<T>, options?: Within) => countJobs(manager(options), jobClass, where),
+      get: (id: string, options?: Within) => read(options, (em) => getJob(em, jobClass, id)),
+      find: (where: FilterQuery<T>, { em: given, ...options }: FindOptions<T> & Within = {}) =>
+        read(given ? { em: given } : {}, (em) => findJobs(em, jobClass, where, options as FindOptions<T>)),
+      latest: (options?: Within) => read(options, (em) => latestJob(em, jobClass)),
+      count: (where?: FilterQuery<T>, options?: Within) => read(options, (em) => countJobs(em, jobClass, where)),
     } as unknown as BoundJob<T>;
   }
 
@@ -292,7 +302,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
       );
       log.debug({ files }, 'handlers discovered');
     }
-    for (const jobClass of registeredHandlers().keys()) handlers.typeOf(jobClass);
+    handlers.check();
   }
 
   /**

@@ -13,10 +13,14 @@ export function checkMikroOrm(given: { driver?: unknown; em?: unknown }): void {
   const [core, postgresql] = PACKAGES.map((name) => (require(`${name}/package.json`) as { version: string }).version);
   const advice = `Install one version of all @mikro-orm packages, once (npm ls @mikro-orm/core shows where they are).`;
   if (core !== postgresql) {
-    throw new AsyncJobError('orm.versions', `@mikro-orm/core is ${core} and @mikro-orm/postgresql ${postgresql}: they must be of one version. ${advice}`);
+    throw new AsyncJobError(
+      'orm.versions',
+      `@mikro-orm/core is ${core} and @mikro-orm/postgresql ${postgresql}: they must be of one version. ${advice}`,
+    );
   }
   const isForeignOrm = given.em !== undefined && !(given instanceof CoreOrm);
-  const isForeignDriver = typeof given.driver === 'function' && given.driver.name === PostgreSqlDriver.name && given.driver !== PostgreSqlDriver;
+  const isForeignDriver =
+    typeof given.driver === 'function' && given.driver.name === PostgreSqlDriver.name && given.driver !== PostgreSqlDriver;
   if (isForeignOrm || isForeignDriver) {
     throw new AsyncJobError('orm.versions', `the application uses another copy of MikroORM than asyncjob (which uses ${core}). ${advice}`);
   }

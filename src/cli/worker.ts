@@ -53,8 +53,9 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     startBanner(log, { version: deps.version, file: loaded.file, app, settings, temporal: await deps.temporalTarget(config) });
     const { queues, concurrency, drainTimeoutMs } = settings;
     await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, wait: options.wait, signals: false, signal });
-    reportReady(() => ending.abort());
+    const forgetSupervisor = reportReady(() => ending.abort());
     await worker.run();
+    forgetSupervisor();
   } catch (error) {
     isAbandoned = isAsyncJobError(error, 'worker.abandoned');
     throw error;

@@ -1,4 +1,4 @@
-// Development servers: what `asyncjob dev`, demos and tests start.
+// Development servers: what the demo and tests start.
 export { startPostgres, type PostgresOptions, type PostgresServer } from './embedded-postgres-server.ts';
 export { cacheFolder, findTemporalCli, type FindTemporalCliOptions, type TemporalCli } from './temporal-cli.ts';
 export { startTemporal, type TemporalOptions, type TemporalServer } from './temporal-dev-server.ts';

@@ -116,34 +116,48 @@ export interface ErrorRecord {
   retryable: boolean;
 }
 
+const TYPE_LENGTH_MAX = 200;
 const MESSAGE_LENGTH_MAX = 10_000;
 const STACK_LENGTH_MAX = 20_000;
 
-/** Any thrown value as a record: bounded, without NUL bytes (PostgreSQL refuses them). */
+/**
+ * Any thrown value as a record: bounded, and such that PostgreSQL takes it (no NUL bytes, no halves of characters). It
+ * never throws itself, whatever was thrown: without a record an attempt would have no outcome.
+ */
 export function toErrorRecord(error: unknown, retryable: boolean): ErrorRecord {
-  const clean = (text: string, max: number) => text.replaceAll('\u0000', '').slice(0, max);
-  if (!(error instanceof Error)) {
-    return { type: typeof error, message: clean(describe(error), MESSAGE_LENGTH_MAX), retryable };
+  try {
+    if (!(error instanceof Error)) return { type: typeof error, message: clean(describe(error), MESSAGE_LENGTH_MAX), retryable };
+    const { name, message, stack, code } = error as { name: unknown; message: unknown; stack: unknown; code?: unknown };
+    return {
+      type: clean(name || error.constructor.name, TYPE_LENGTH_MAX),
+      message: clean(message, MESSAGE_LENGTH_MAX),
+      stack: stack === undefined || stack === null ? undefined : clean(stack, STACK_LENGTH_MAX),
+      code: typeof code === 'string' || typeof code === 'number' ? clean(code, TYPE_LENGTH_MAX) : undefined,
+      retryable,
+    };
+  } catch {
+    return { type: typeof error, message: 'what was thrown cannot be read', retryable };
   }
-  const code = (error as { code?: unknown }).code;
-  return {
-    type: clean(error.name || error.constructor.name, 200),
-    message: clean(error.message, MESSAGE_LENGTH_MAX),
-    stack: error.stack === undefined ? undefined : clean(error.stack, STACK_LENGTH_MAX),
-    code: typeof code === 'string' || typeof code === 'number' ? String(code) : undefined,
-    retryable,
-  };
+}
+
+function clean(value: unknown, lengthMax: number): string {
+  return describe(value).replaceAll('\u0000', '').slice(0, lengthMax).toWellFormed();
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    try {
+      return String(value);
+    } catch {
+      return Object.prototype.toString.call(value);
+    }
+  }
 }
 
 /** `Type: message`, the value of `job.errorMessage`. */
 export function toErrorMessage(record: ErrorRecord): string {
   return `${record.type}: ${record.message}`;
-}
-
-function describe(value: unknown): string {
-  try {
-    return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
-  } catch {
-    return String(value);
-  }
 }

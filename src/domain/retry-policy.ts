@@ -30,7 +30,8 @@ export function decideRetry(policy: RetryPolicy, failed: FailedAttempt, random: 
   if (failed.gaveUp || failed.failures >= policy.maximumAttempts) return { retry: false };
   if (failed.errorNames.some((name) => policy.nonRetryable.includes(name))) return { retry: false };
   if (failed.retryAfterMs !== undefined) return { retry: true, delayMs: failed.retryAfterMs };
-  const grown = policy.initialIntervalMs * policy.backoffCoefficient ** (failed.failures - 1);
+  // Nothing times infinity is no number.
+  const grown = policy.initialIntervalMs && policy.initialIntervalMs * policy.backoffCoefficient ** (failed.failures - 1);
   const capped = Math.min(grown, policy.maximumIntervalMs);
   return { retry: true, delayMs: Math.round(capped * (1 - policy.jitter * random)) };
 }

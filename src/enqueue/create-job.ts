@@ -4,6 +4,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import { LIFECYCLE_PROPERTIES } from '../entity/base-schema.ts';
+import { unknownName } from '../entity/closest-name.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { JobClass } from '../entity/job-types.ts';
 
@@ -19,6 +20,15 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
       `${refused.map((name) => `'${name}'`).join(', ')} of '${jobTypeOf(jobClass)}' is written by the library, not given. Leave it out; enqueue() takes options.`,
     );
   }
+  const { properties } = em.getMetadata().get(jobClass as never);
+  const unknown = Object.keys(data).filter((name) => !(name in properties) && !(name in jobClass.prototype));
+  if (unknown.length > 0) {
+    const columns = Object.keys(properties).filter((name) => !LIFECYCLE_PROPERTIES.has(name));
+    throw new AsyncJobError(
+      'job.value_invalid',
+      `'${jobTypeOf(jobClass)}': ${unknown.map((name) => unknownName(name, columns)).join('; ')}`,
+    );
+  }
   const job = em.create(jobClass as never, data as never, { persist: false }) as T;
   Object.assign(job, initial);
   checkRelations(job);
@@ -28,7 +38,19 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
 /** One INSERT; the job is then managed by `em`. */
 export async function insertJob(em: EntityManager, job: AsyncJob): Promise<void> {
   await em.insert(job as never);
+  // Both were now() of the same statement: by the database's clock, like every other time on the row.
+  if (job.enqueuedAt) Object.assign(job, { enqueuedAt: job.createdAt });
   em.merge(job as never);
+}
+
+/** One INSERT for all; nobody manages them. (em.insertMany would split it by MikroORM's own batch size.) */
+export async function insertJobs(em: EntityManager, jobClass: JobClass, jobs: readonly AsyncJob[]): Promise<void> {
+  const comparator = em.getComparator();
+  const rows = jobs.map((job) => comparator.prepareEntity(job as never));
+  const ctx = em.getTransactionContext();
+  await em
+    .getDriver()
+    .nativeInsertMany(jobClass as never, rows as never, { convertCustomTypes: false, processCollections: false, ...(ctx ? { ctx } : {}) });
 }
 
 // An entity without a row would give a foreign-key error that names a constraint; this names the property.

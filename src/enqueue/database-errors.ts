@@ -32,7 +32,7 @@ export function toCallerError(error: unknown, jobType: string, kinds: DatabaseEr
       { cause: error },
     );
   }
-  if (error.name === 'ValidationError' || (code !== '23505' && kinds.isValueError(error))) {
+  if (error.name === 'ValidationError' || error.message.includes('Invalid time value') || (code !== '23505' && kinds.isValueError(error))) {
     return new AsyncJobError('job.value_invalid', `a value does not fit its column of '${jobType}': ${why}`, { cause: error });
   }
   return error;

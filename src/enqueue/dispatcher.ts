@@ -46,7 +46,8 @@ export class Dispatcher {
       const away = isAsyncJobError(error, 'temporal.unavailable');
       const fields = { jobType: run.jobType, jobId: run.id, run: run.run };
       // No stack for an outage: the line comes once per job.
-      if (away) this.#log.warn({ ...fields, why: error.message }, 'not dispatched yet: Temporal is away; a worker dispatches it when it is back');
+      if (away)
+        this.#log.warn({ ...fields, why: error.message }, 'not dispatched yet: Temporal is away; a worker dispatches it when it is back');
       else this.#log.error({ ...fields, err: error }, 'not dispatched: a worker tries again');
       return false;
     }

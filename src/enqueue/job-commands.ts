@@ -1,5 +1,6 @@
 // What one does with jobs from outside: create, enqueue, revoke, retry. Each is one statement in the caller's
 // transaction; what Temporal has to hear goes out after the outermost commit.
+import { raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { AsyncJobError, type ErrorCode } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
@@ -12,7 +13,7 @@ import { managerOf, ownChanges, takeRow } from '../entity/own-changes.ts';
 import type { JobTable } from '../mirror/job-table.ts';
 import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/statements.ts';
 import type { AfterCommit } from './after-commit.ts';
-import { buildJob, insertJob, type InitialState } from './create-job.ts';
+import { buildJob, insertJob, insertJobs, type InitialState } from './create-job.ts';
 import { toCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { CommittedRun, Dispatcher } from './dispatcher.ts';
 import { entityManagerFor } from './entity-manager.ts';
@@ -74,7 +75,7 @@ export class JobCommands {
         // A fork that shares the transaction: the caller's identity map does not grow by every row.
         const fork = em.fork({ keepTransactionContext: true });
         const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options)));
-        await fork.insertMany(jobClass as never, jobs as never);
+        await insertJobs(fork, jobClass, jobs);
         runs.push(...jobs.map(committedRunOf));
       }
     };
@@ -213,7 +214,7 @@ function initialState(options: EnqueueOptions): InitialState {
   return {
     status: 'PENDING',
     run: 1,
-    enqueuedAt: new Date(),
+    enqueuedAt: raw('now()'),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.priority === undefined ? {} : { priority: options.priority }),
     runAt: notBefore(options),

@@ -80,9 +80,15 @@ export class HandlerTable {
     return [...this.#types.values()].filter(({ jobClass }) => this.handlerOf(jobClass));
   }
 
-  /** @throws AsyncJobError `job.not_an_entity` for a class that has a handler but no table */
+  /** @throws AsyncJobError `job.not_an_entity`, naming every class that has a handler but no table */
   check(): void {
-    for (const jobClass of registeredHandlers().keys()) this.typeOf(jobClass);
+    const strangers = [...registeredHandlers().keys()].filter((jobClass) => this.#types.get(jobTypeOf(jobClass))?.jobClass !== jobClass);
+    if (strangers.length === 0) return;
+    const names = strangers.map(({ name }) => name);
+    throw new AsyncJobError(
+      'job.not_an_entity',
+      `${names.map((name) => `'${name}'`).join(', ')} ${names.length === 1 ? 'has a handler, but is' : 'have handlers, but are'} not among the entities of the ORM. Put ${names.length === 1 ? 'it' : 'them'} into jobs(…) in the MikroORM configuration: entities: [...jobs(${names.join(', ')})].`,
+    );
   }
 }
 

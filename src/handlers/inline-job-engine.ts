@@ -27,7 +27,8 @@ export class InlineJobEngine implements JobEngine {
           info: null,
         };
         const end = await this.#runAttempt(host, (runHandler) => runHandler());
-        if (end.kind !== 'retry' && end.kind !== 'behind') return { runId, outcome: 'started' };
+        const goesOn = (end.kind === 'retry' && end.error.code !== 'handler.missing') || end.kind === 'behind';
+        if (!goesOn) return { runId, outcome: 'started' };
       }
     } finally {
       this.#running.delete(keyOf(request));

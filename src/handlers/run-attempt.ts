@@ -192,16 +192,14 @@ class Attempt {
     const attempt = { ref: this.#ref, job, runHandler, overtaken: () => this.#abort('overtaken') };
     const timer =
       this.#type.policy.runTimeoutMs === null ? undefined : setTimeout(() => this.#abort('time_limit'), this.#type.policy.runTimeoutMs);
-    let output: unknown;
-    try {
-      output = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler)));
-    } catch (error) {
-      return await this.#ended(job, error);
-    } finally {
-      clearTimeout(timer);
-      await progress.close();
-    }
-    return this.#succeeded(em, job, output);
+    const end = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler))).then(
+      (output) => ({ output }),
+      (error: unknown) => ({ error }),
+    );
+    clearTimeout(timer);
+    // What the handler said last is written before its outcome: afterwards the row refuses it.
+    await progress.close();
+    return 'error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output);
   }
 
   /** A handler that goes on long after its time limit loses its slot; what it does later is refused by the row. */
@@ -341,7 +339,8 @@ function timeLimitError(type: JobType, error: unknown): AsyncJobError {
 
 /** Errors after which another attempt makes no sense, whatever the policy says. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof GiveUp || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid')) return true;
+  if (error instanceof GiveUp || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid'))
+    return true;
   return (error as { nonRetryable?: unknown } | null | undefined)?.nonRetryable === true; // Temporal's own way to say it
 }
 

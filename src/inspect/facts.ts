@@ -60,7 +60,7 @@ export interface HandlerFacts {
   /** Classes that have a handler but no table. */
   withoutTable: string[];
   /** Why not all could be loaded. */
-  problem: string | null;
+  problem: Failure | null;
 }
 
 export interface PackagesFacts {

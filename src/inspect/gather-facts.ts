@@ -155,7 +155,7 @@ async function lookAtHandlers({ app, jobTypes }: Installation): Promise<HandlerF
   return {
     handled: [...app.handlers.keys()].map(jobTypeOf).sort(),
     withoutTable: [...registeredHandlers().keys()].filter((jobClass) => !classes.includes(jobClass)).map(jobTypeOf),
-    problem: isFailure(prepared) ? prepared.error.message : null,
+    problem: isFailure(prepared) ? prepared : null,
   };
 }
 

@@ -94,14 +94,7 @@ function loaded({ problem: why, handled }: HandlerFacts, jobTypes: ApplicationFa
   const queues = Object.entries(byQueue).map(([queue, types]) => ({ queue, jobTypes: types!.map(({ jobType }) => jobType).sort() }));
   const details = queues.map((each) => `queue '${each.queue}': ${each.jobTypes.join(', ')}`).sort();
   const values = { handled, queues };
-  if (why !== null)
-    return [
-      failed(
-        'handlers',
-        { error: { code: why.split(': ')[0]!, message: why } },
-        'A worker fails in the same way: correct the modules, or `setup`.',
-      ),
-    ];
+  if (why !== null) return [failed('handlers', why, 'A worker fails in the same way: correct the modules, or `setup`.')];
   if (handled.length === 0 && jobTypes.length > 0)
     return [
       warning(

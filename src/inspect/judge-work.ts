@@ -1,5 +1,5 @@
 // Workers and jobs: who runs what, and what waits for nobody.
-import type { Facts, JobsFacts, LostJob, OpenJobs, WorkerFact } from './facts.ts';
+import type { Facts, Failure, JobsFacts, LostJob, OpenJobs, WorkerFact } from './facts.ts';
 import { isFailure, known } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
 import { whose } from './judge-pollers.ts';
@@ -14,6 +14,8 @@ const TAKEOVER_GRACE_MS = 60_000;
 const SHOWN = 8;
 
 export function judgeWork(facts: Facts): Finding[] {
+  // Jobs of the inline engine need no worker and no dispatch.
+  if (known(facts.configuration)?.engine === 'inline') return judgeInline(facts);
   return [...judgeWorkers(facts), ...judgeJobs(facts)];
 }
 
@@ -95,10 +97,19 @@ function judgeTtl(alive: readonly WorkerFact[]): Finding[] {
   ];
 }
 
+function judgeInline({ jobs }: Facts): Finding[] {
+  if (jobs === null) return [];
+  return [isFailure(jobs) ? unreadable(jobs) : summary(jobs)];
+}
+
+function unreadable({ error }: Failure): Finding {
+  return problem('jobs', `the job tables could not be read: ${withoutCode(error)}`, 'See database.schema.');
+}
+
 function judgeJobs(facts: Facts): Finding[] {
   const { jobs } = facts;
   if (jobs === null) return [];
-  if (isFailure(jobs)) return [problem('jobs', `the job tables could not be read: ${withoutCode(jobs.error)}`, 'See database.schema.')];
+  if (isFailure(jobs)) return [unreadable(jobs)];
   return [summary(jobs), ...judgeQueues(facts, jobs), judgeUndispatched(facts, jobs), judgeLost(facts, jobs), judgeUnhandled(jobs)];
 }
 

@@ -50,7 +50,8 @@ export function isNamespaceNotFound(error: unknown): boolean {
   return grpc?.code === GRPC.NOT_FOUND && /\bnamespace .*not found/i.test(grpc.details || grpc.message);
 }
 
-const ADVICE = 'Start it (npx asyncjob dev), or set TEMPORAL_ADDRESS or temporal.address; committed jobs are dispatched once it is back';
+const ADVICE =
+  'Start it (for development: temporal server start-dev), or set TEMPORAL_ADDRESS or temporal.address; committed jobs are dispatched once it is back';
 
 function reasonOf(code: number, { address, namespace }: TemporalTarget): string {
   switch (code) {

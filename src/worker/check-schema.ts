@@ -15,7 +15,10 @@ export async function checkSchema(pool: Pool, { tables, library }: Pick<Applicat
       what: 'the attempt history',
       query: `select job_type, job_id, run, attempt, outcome, worker_id, started_at, ended_at, error, error_message from ${library.attempts} where false`,
     },
-    { what: 'the worker registry', query: `select id, beat, jobs, alive_since, expires_at, stopped_at from ${library.workers} where false` },
+    {
+      what: 'the worker registry',
+      query: `select id, beat, jobs, alive_since, expires_at, stopped_at from ${library.workers} where false`,
+    },
   ];
   const problems: string[] = [];
   for (const { what, query } of queries) {

@@ -22,11 +22,12 @@ const RESTART_AFTER_MAX_MS = 30_000;
 /** A child that lived so long starts anew without a history. */
 const STABLE_AFTER_MS = 60_000;
 
-/** In a child: it is ready, and ends when its supervisor is gone. */
-export function reportReady(supervisorGone: () => void): void {
-  if (!process.send) return;
+/** In a child: it is ready, and ends when its supervisor is gone. Returns how to stop listening for that. */
+export function reportReady(supervisorGone: () => void): () => void {
+  if (process.env['ASYNCJOB_CHILD'] === undefined || !process.send) return () => undefined;
   process.send(READY);
   process.once('disconnect', supervisorGone);
+  return () => process.off('disconnect', supervisorGone);
 }
 
 /**
@@ -51,7 +52,11 @@ class Supervisor {
 
   async run(): Promise<number> {
     const { log, processes } = this.#options;
-    const forget = onShutdownSignals(log, () => this.#stop(), () => this.#kill());
+    const forget = onShutdownSignals(
+      log,
+      () => this.#stop(),
+      () => this.#kill(),
+    );
     log.info({ processes }, 'supervising worker processes');
     await new Promise<void>((ended) => {
       this.#ended = ended;
@@ -83,7 +88,10 @@ class Supervisor {
     child.once('error', (error) => this.#options.log.error({ process: number, err: error }, 'a worker process could not be started'));
   }
 
-  #closed(number: number, end: { code: number | null; signal: string | null; isReady: boolean; failures: number; pid: number | undefined }): void {
+  #closed(
+    number: number,
+    end: { code: number | null; signal: string | null; isReady: boolean; failures: number; pid: number | undefined },
+  ): void {
     const { log, restartAfterMs = 1_000 } = this.#options;
     const { code, signal, isReady, failures, pid } = end;
     const fields = { process: number, pid, code, signal };

@@ -50,7 +50,10 @@ describe('the mirror', () => {
     return (await shop.db.query('select run, attempt, outcome from async_job_attempt where job_id = $1 order by attempt', [ref.id]))
       .rows as object[];
   }
-  async function worker(id: string, state: { alive?: boolean; stopped?: boolean; beat?: number; jobs?: string[]; aliveFor?: string } = {}): Promise<void> {
+  async function worker(
+    id: string,
+    state: { alive?: boolean; stopped?: boolean; beat?: number; jobs?: string[]; aliveFor?: string } = {},
+  ): Promise<void> {
     const { alive = true, stopped = false, beat = 5, jobs = [], aliveFor = '1 hour' } = state;
     await shop.db.query(
       `insert into async_job_worker (id, application, host, pid, version, queues, concurrency, expires_at, stopped_at, beat, jobs, seen_at, alive_since)

@@ -37,7 +37,7 @@ it('jobs run in all processes, and one stream of lines says in which', async () 
   expect(children).toHaveLength(2);
   const steps = [await Step.enqueue({}, { queue }), await Step.enqueue({}, { queue })];
   const begun = [await shop.happened(steps[0]!, 'began'), await shop.happened(steps[1]!, 'began')];
-  expect(begun.map(({ pid }) => pid).toSorted()).toEqual(children.toSorted());
+  expect(new Set(begun.map(({ pid }) => pid))).toEqual(new Set(children));
   await shop.release(...steps);
   for (const step of steps) expect(await shop.settled(step)).toMatchObject({ status: 'SUCCESS' });
   // The line comes after the row.

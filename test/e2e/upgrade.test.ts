@@ -146,7 +146,7 @@ describe('an upgrade with jobs in flight', () => {
     const broken = await until(
       async () => {
         const messages = await brokenTasks(job);
-        return messages.length > 0 && messages;
+        return messages.length > 0 ? messages : null;
       },
       { timeoutMs: PATIENCE_MS },
     );

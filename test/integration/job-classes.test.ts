@@ -293,10 +293,7 @@ describe('a job class', () => {
       });
     });
 
-    // Known bugs of src/enqueue and src/mirror/transient.ts: the first is rounded by PostgreSQL, the second counts as
-    // an outage (08P01), the third is MikroORM's "Invalid time value".
-    it.fails.each<[string, object]>([
-      ['a fraction for a whole number', { amount: 1.5 }],
+    it.each<[string, object]>([
       ['a NUL byte', { note: 'a\u0000b' }],
       ['no date', { paidOn: 'yesterday' }],
     ])('refuses %s', async (_what, data) => {
@@ -477,8 +474,7 @@ describe('a job class', () => {
       expect([ran, await Receipt.count({ id: { $in: ids.slice(0, 10) } })]).toEqual([[], 0]);
     });
 
-    // Known bug: MikroORM makes one INSERT of each 300 rows, unless insertMany is told another batchSize.
-    it.fails('of a thousand rows is one INSERT', async () => {
+    it('of a thousand rows is one INSERT', async () => {
       using _ = shop.app.handle(Receipt, () => {});
       await inRolledBackTransaction(async (em) => {
         await Receipt.enqueueMany(
@@ -760,8 +756,7 @@ describe('a job class', () => {
       }
     });
 
-    // Known bug of AsyncJobs.connect: what it opened stays open and makes every later call ambiguous.
-    it.fails('leaves no application open when connect refuses it', async () => {
+    it('leaves no application open when connect refuses it', async () => {
       Stranger.handler(() => {});
       const before = [...openApplications()];
       try {

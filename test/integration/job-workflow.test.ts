@@ -178,7 +178,9 @@ describe('an attempt that does not succeed', () => {
     const job = await dispatch([async () => ({ kind: 'failed', error })]);
     const { status, result } = await closeOf(job);
     expect(status).toBe('FAILED');
-    expect(result).toMatchObject({ cause: { type: 'card_declined', message: 'card declined', stack: expect.stringContaining('pay.ts:1:1') } });
+    expect(result).toMatchObject({
+      cause: { type: 'card_declined', message: 'card declined', stack: expect.stringContaining('pay.ts:1:1') },
+    });
     expect(lastWordsOf(job.id)).toEqual([
       expect.objectContaining({
         jobType: JOB_TYPE,

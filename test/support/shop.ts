@@ -73,6 +73,8 @@ export async function openShop({ settings, databaseUrl, classes = JOB_CLASSES, .
   );
   if (database) await app.orm.schema.create();
   const db = new pg.Pool({ connectionString: url, max: 3 });
+  // Dropping the database cuts off connections that are just being closed.
+  db.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
   const workers: { worker: JobWorker; run: Promise<void> }[] = [];
   return {
     app,

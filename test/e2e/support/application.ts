@@ -56,7 +56,8 @@ export async function openApplication(options: OpenOptions = {}): Promise<TestAp
   );
   if (options.createTables ?? true) await app.orm.schema.create();
   const db = new pg.Pool({ connectionString: databaseUrl, max: 3 });
-  db.on('error', () => {}); // of tests that take the server away
+  // Of tests that take the server away, and of connections that are being closed when the database is dropped.
+  db.on('error', () => {}).on('connect', (client) => client.on('error', () => {}));
   const env = {
     APP_NAME: name,
     DATABASE_URL: databaseUrl,

@@ -12,6 +12,7 @@ describe('readSettings', () => {
       logFormat: 'auto',
       queues: ['default'],
       concurrency: availableParallelism(),
+      processes: 1,
       drainTimeoutMs: 30_000,
       workerTtlMs: 15_000,
       relayIntervalMs: 1_000,

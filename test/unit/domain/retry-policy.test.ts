@@ -115,8 +115,7 @@ describe('decideRetry', () => {
     expect(Math.max(...delays)).toBeLessThanOrEqual(1_000);
   });
 
-  // Known bug: 0 × 2**1024 is NaN, and so is the date made of it. `it.fails` goes when it does.
-  it.fails('waits not at all with an interval of zero, however often it failed', () => {
+  it('waits not at all with an interval of zero, however often it failed', () => {
     expect(delayOf({ ...POLICY, initialIntervalMs: 0 }, 2_000)).toBe(0);
   });
 });

@@ -76,7 +76,8 @@ describe('settings, configuration, application, handlers', () => {
 
   it('warns of the inline engine', () => {
     const configuration = { file: '/x', shownAs: 'x', name: '', engine: 'inline' };
-    expect(theFinding('configuration', { configuration, temporal: null, polling: null })).toMatchObject({ level: 'warning' });
+    const inline = healthy({ configuration, temporal: null, polling: null, registry: { workers: [] } });
+    expect(countLevels(judge(inline))).toMatchObject({ warning: 1, problem: 0 }); // nobody misses workers
   });
 
   it('lists handlers by queue', () => {
@@ -95,7 +96,11 @@ describe('settings, configuration, application, handlers', () => {
     const strange = { handlers: { handled: ['Report', 'SendMail'], withoutTable: ['Old'], problem: null } };
     expect(theFinding('handlers.without_table', strange)).toMatchObject({ level: 'problem', values: { jobTypes: ['Old'] } });
     const broken = {
-      handlers: { handled: [], withoutTable: [], problem: 'handler.load_failed: 1 of 2 modules:\n  mail.handlers.ts: TypeError: x' },
+      handlers: {
+        handled: [],
+        withoutTable: [],
+        problem: failure('handler.load_failed', 'handler.load_failed: 1 of 2 modules:\n  mail.handlers.ts: TypeError: x'),
+      },
     };
     expect(theFinding('handlers', broken)).toMatchObject({
       level: 'problem',
@@ -214,11 +219,11 @@ describe('PostgreSQL', () => {
 describe('Temporal', () => {
   it('that is away: a problem whose advice is the error’s own', () => {
     const message =
-      "temporal.unavailable: no Temporal at t:7233 (namespace 'default'). Start it (npx asyncjob dev), or set TEMPORAL_ADDRESS.";
+      "temporal.unavailable: no Temporal at t:7233 (namespace 'default'). Start it (for development: temporal server start-dev), or set TEMPORAL_ADDRESS.";
     expect(theFinding('temporal', { temporal: failure('temporal.unavailable', message), polling: null })).toMatchObject({
       level: 'problem',
       found: "no Temporal at t:7233 (namespace 'default')",
-      advice: 'Start it (npx asyncjob dev), or set TEMPORAL_ADDRESS',
+      advice: 'Start it (for development: temporal server start-dev), or set TEMPORAL_ADDRESS',
     });
   });
 
