@@ -99,7 +99,7 @@ it('the processes drain when their supervisor is killed', async () => {
   supervisor.kill('SIGKILL');
 
   await supervisor.end();
-  await until(() => children.filter(isAlive).length === 0, { timeoutMs: PATIENCE_MS });
+  await expect.poll(() => children.filter(isAlive), { timeout: PATIENCE_MS }).toEqual([]);
 });
 
 it('what cannot start is not restarted for ever: the supervisor ends with its exit code', async () => {
