@@ -30,7 +30,7 @@ it('names a job class that has a handler but is not among the entities', async (
   expect(await worker('not-an-entity')).toEqual({
     code: 1,
     signal: null,
-    stderr: `error: job.not_an_entity: 'Forgotten' is not among the entities of the ORM. Put it into jobs(…) in the MikroORM configuration: entities: [...jobs(Forgotten)].
+    stderr: `error: job.not_an_entity: 'Forgotten' has a handler, but is not among the entities of the ORM. Put it into jobs(…) in the MikroORM configuration: entities: [...jobs(Forgotten)].
 `,
   });
 });
