@@ -87,7 +87,8 @@ async function runInSlot(deps: MirrorInterceptorDeps, host: AttemptHost, invoke:
 }
 
 function endOfUnbegun(reason: StopReason): AttemptEnd {
-  return reason === 'cancelled' ? { kind: 'cancelled' } : { kind: 'handedBack', reason: reason === 'paused' ? 'paused' : 'shutdown' };
+  if (reason === 'cancelled') return { kind: 'cancelled' };
+  return { kind: 'handedBack', reason: reason === 'paused' || reason === 'shutdown' ? reason : 'lost' };
 }
 
 function hostOf(context: Context, input: WorkflowInput, heartbeats: ReturnType<typeof startHeartbeats>): AttemptHost {

@@ -78,7 +78,7 @@ async function play(scenario: Scenario, { address, connection, engine }: Servers
     totalTimeoutMs: null,
     ...scenario.request,
   };
-  const workflowId = workflowIdOf(job.jobType, job.id, job.run);
+  const workflowId = workflowIdOf('', job);
   const handle = connection.client.workflow.getHandle(workflowId);
   let begun = 0;
   const runAttempt: RunAttempt = (host, invoke) => {

@@ -1,5 +1,6 @@
 // The application object: wires configuration, ORM, mirror, engine and commands. Workers are loaded only when asked
 // for, so that a web process never loads the native Temporal core.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
@@ -117,7 +118,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const handlers = new HandlerTable(orm, config.defaults ?? {});
     const { tables, library } = describeTables(orm, handlers);
     const pool = await openPool(orm, log);
-    const mirror = new PostgresJobMirror(pool, tables, library);
+    const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '');
     const runAttemptWith =
       (registry: AttemptRegistry | null): RunAttempt =>
       (host, invoke) =>
@@ -131,7 +132,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
             registry,
             openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
             isTransient: isTransientDatabaseError,
-            isValueError,
             log,
           },
           invoke,
@@ -172,7 +172,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
     this.#handlersFolder = handlersFolder;
     const afterCommit = new AfterCommit((error) => dispatcher.report(error));
     orm.em.getEventManager().registerSubscriber(afterCommit);
-    orm.em.getEventManager().registerSubscriber(new LifecycleGuard());
     const inline = settings.engine === 'inline';
     this.#commands = new JobCommands({
       orm,
@@ -193,7 +192,9 @@ export class AsyncJobs implements Application, AsyncDisposable {
         }
       },
     });
-    this.#ownColumns = new OwnColumns({ orm, tables, mirror, databaseErrors: DATABASE_ERRORS });
+    const ownColumns = new OwnColumns({ orm, tables, mirror, databaseErrors: DATABASE_ERRORS });
+    this.#ownColumns = ownColumns;
+    orm.em.getEventManager().registerSubscriber(new LifecycleGuard((em, attempt, own) => ownColumns.saveFenced(em, attempt, own)));
   }
 
   get orm(): MikroORM {
@@ -374,7 +375,12 @@ async function openEngine(
   settings: Settings,
   runAttemptWith: ApplicationParts['runAttemptWith'],
 ): Promise<{ engine: JobEngine; temporal: TemporalConnection | null }> {
-  if (settings.engine === 'inline') return { engine: new InlineJobEngine(runAttemptWith(null)), temporal: null };
+  if (settings.engine === 'inline') {
+    // A dispatch comes from wherever the commit was: its transaction, or a handler's attempt, is not where the job runs.
+    const outside = AsyncLocalStorage.snapshot();
+    const run = runAttemptWith(null);
+    return { engine: new InlineJobEngine((host, invoke) => outside(() => run(host, invoke))), temporal: null };
+  }
   // Only now: a process with the inline engine needs no Temporal client.
   const [{ resolveTemporal, TemporalConnection: Connection }, { TemporalJobEngine }] = await Promise.all([
     import('../temporal/connection.ts'),

@@ -4,7 +4,9 @@ import { Pool, type PoolConfig } from 'pg';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Log } from '../domain/ports.ts';
 
-const CONNECTIONS_MAX = 4;
+const CONNECTIONS_MAX = 8;
+/** An application's transaction that keeps a job's row must not keep the mirror's connections: it tries again. */
+const LOCK_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 interface MikroConnection {
@@ -17,11 +19,15 @@ export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
   const connection = orm.em.getConnection() as unknown as MikroConnection;
   // Otherwise getNativeClient() asks the server whether the database exists, and the server may be away.
   await connection.connect({ skipOnConnect: true });
-  const { options } = await connection.getNativeClient();
+  return anotherPool(await connection.getNativeClient(), CONNECTIONS_MAX, log);
+}
+
+/** A pool to the same database, so that what uses up one leaves the other alone. */
+export function anotherPool({ options }: Pool & { options: PoolConfig }, max: number, log: Log): Pool {
   const pool = new Pool({
     ...options,
     password: options.password!, // not enumerable, so that it is not printed
-    max: CONNECTIONS_MAX,
+    max,
     min: 0,
     connectionTimeoutMillis: options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
     application_name: 'asyncjob',
@@ -30,6 +36,10 @@ export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
   });
   // Without a listener a dropped idle connection would end the process; the query in flight rejects by itself.
   pool.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror was dropped'));
-  pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror broke')));
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror broke'));
+    // First in the client's queue. A start-up parameter would do as well, but poolers refuse it.
+    client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`).catch(() => undefined);
+  });
   return pool;
 }

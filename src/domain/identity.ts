@@ -1,13 +1,19 @@
 // Names by which a job is known outside its row: workflow id and task queue.
 
-/** `MyJob/<id>/<run>`: one workflow id per run, so that a repeated start is recognised. */
-export function workflowIdOf(jobType: string, id: string, run: number): string {
-  return `${jobType}/${id}/${run}`;
+/**
+ * `name/MyJob/<id>/<run>`, without `name/` for an application without a name. One per run, so that a repeated start is
+ * recognised; with the application's name, so that a copy of its database (staging made from a dump) under another name
+ * does not find, cancel or terminate the original's executions.
+ */
+export function workflowIdOf(applicationName: string, { jobType, id, run }: { jobType: string; id: string; run: number }): string {
+  return `${applicationName === '' ? '' : `${applicationName}/`}${jobType}/${id}/${run}`;
 }
 
-/** The reverse of `workflowIdOf`; `null` when the id is not one of ours. */
-export function parseWorkflowId(workflowId: string): { jobType: string; id: string; run: number } | null {
-  const match = /^(.+)\/([0-9a-f-]{36})\/(\d+)$/.exec(workflowId);
+/** The reverse of `workflowIdOf`; `null` when the id is not one of this application. */
+export function parseWorkflowId(applicationName: string, workflowId: string): { jobType: string; id: string; run: number } | null {
+  const prefix = applicationName === '' ? '' : `${applicationName}/`;
+  if (!workflowId.startsWith(prefix)) return null;
+  const match = /^(.+)\/([0-9a-f-]{36})\/(\d+)$/.exec(workflowId.slice(prefix.length));
   return match ? { jobType: match[1]!, id: match[2]!, run: Number(match[3]) } : null;
 }
 

@@ -58,18 +58,32 @@ export interface JobMirror {
   dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult>;
   /** `by.worker` null: no worker process (the inline engine). */
   start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict>;
-  /** Notes on a PENDING row why it does not start (no handler); changes no status. */
-  waiting(ref: AttemptRef, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult>;
+  /** Notes on a PENDING row why it does not start (no handler, not dispatchable); changes no status. */
+  waiting(ref: RunRef & { runId: string }, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult>;
   progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }>;
   /** The handler's own columns, while it runs (`job.save()`). */
   saved(ref: AttemptRef, own: OwnChanges): Promise<WriteResult>;
   succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult>;
   /** PENDING with `nextAttemptAt`, FAILURE when that is null, REVOKED when revocation was asked for. */
-  failed(ref: AttemptRef, end: { error: ErrorRecord; nextAttemptAt: Date | null; outcome: FailureOutcome }): Promise<EndResult>;
+  failed(ref: AttemptRef, end: AttemptFailure): Promise<EndResult>;
   /** PENDING, or REVOKED when revocation was asked for. Only once the handler has ended. */
   handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult>;
+  /**
+   * The next run of one whose execution is gone or had ended before: its number, or `null` when the row moved on, its
+   * holder lives, or revocation was asked for. `runId`: the execution that the row named when it was read.
+   */
+  nextRun(ref: RunRef, runId: string | null): Promise<number | null>;
   /** The workflow's last word: only from an open status of this run, only if the row knows no other execution. */
   finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult>;
+}
+
+/** How an attempt failed. */
+export interface AttemptFailure {
+  error: ErrorRecord;
+  nextAttemptAt: Date | null;
+  outcome: FailureOutcome;
+  /** The handler is still at work, so that its worker stays the row's holder. @default false */
+  handlerGoesOn?: boolean;
 }
 
 export type FailureOutcome = 'failed' | 'time_limit';
@@ -94,6 +108,7 @@ export interface DispatchRequest extends RunRef {
 
 /** `runId` names the execution that has the run; `closed` when it had ended before this call. */
 export interface Dispatched {
+  workflowId: string;
   runId: string;
   outcome: 'started' | 'running' | 'closed';
 }

@@ -1,5 +1,4 @@
 // Inserting a job: its row and nothing else. The caller's other pending changes are never written.
-import { helper, ReferenceKind, type EntityProperty } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
@@ -7,6 +6,7 @@ import { LIFECYCLE_PROPERTIES } from '../entity/base-schema.ts';
 import { unknownName } from '../entity/closest-name.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { JobClass } from '../entity/job-types.ts';
+import { refuseUnsavedRelations } from '../entity/own-changes.ts';
 
 /** Lifecycle columns that an INSERT sets: those of a job that is enqueued with it. */
 export type InitialState = Partial<Record<'status' | 'run' | 'queue' | 'runAt' | 'priority' | 'enqueuedAt', unknown>>;
@@ -31,7 +31,7 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
   }
   const job = em.create(jobClass as never, data as never, { persist: false }) as T;
   Object.assign(job, initial);
-  checkRelations(job);
+  refuseUnsavedRelations(job);
   return job;
 }
 
@@ -51,22 +51,4 @@ export async function insertJobs(em: EntityManager, jobClass: JobClass, jobs: re
   await em
     .getDriver()
     .nativeInsertMany(jobClass as never, rows as never, { convertCustomTypes: false, processCollections: false, ...(ctx ? { ctx } : {}) });
-}
-
-// An entity without a row would give a foreign-key error that names a constraint; this names the property.
-function checkRelations(job: AsyncJob): void {
-  const meta = (helper(job) as unknown as { __meta: { relations: EntityProperty[]; className: string } }).__meta;
-  for (const { name, kind } of meta.relations) {
-    if (kind !== ReferenceKind.MANY_TO_ONE && kind !== ReferenceKind.ONE_TO_ONE) continue;
-    const related = (job as unknown as Record<string, unknown>)[name];
-    const entity = (related as { unwrap?: () => object } | null | undefined)?.unwrap?.() ?? related;
-    if (!entity) continue;
-    const state = helper(entity) as unknown as { __initialized?: boolean; __originalEntityData?: object } | undefined;
-    if (state?.__initialized && !state.__originalEntityData) {
-      throw new AsyncJobError(
-        'relation.unsaved',
-        `'${name}' of '${meta.className}' refers to an entity that has no row yet. Flush it before the job is created.`,
-      );
-    }
-  }
 }

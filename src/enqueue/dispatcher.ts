@@ -1,9 +1,8 @@
 // Hands committed runs to the engine and notes the execution on the row. Used by who enqueued, and by the relay for
 // what was left behind. It never throws: the row is durable, and the relay comes by again.
-import { isAsyncJobError } from '../domain/errors.ts';
-import { workflowIdOf } from '../domain/identity.ts';
+import { isAsyncJobError, toErrorRecord } from '../domain/errors.ts';
 import type { JobPolicy } from '../domain/job-policy.ts';
-import type { Dispatched, JobEngine, JobMirror, Log, RunRef } from '../domain/ports.ts';
+import type { JobEngine, JobMirror, Log, RunRef } from '../domain/ports.ts';
 
 /** A run that is committed as PENDING and shall be executed. */
 export interface CommittedRun extends RunRef {
@@ -11,6 +10,11 @@ export interface CommittedRun extends RunRef {
   runAt: Date | null;
   priority: number | null;
 }
+
+/** `away`: Temporal cannot be reached, so that other runs need not be tried. `refused`: this run cannot be dispatched as it is. */
+export type DispatchResult = 'dispatched' | 'away' | 'refused';
+
+const REFUSED_RETRY_MS = 60_000;
 
 export class Dispatcher {
   readonly #engine: JobEngine;
@@ -26,40 +30,52 @@ export class Dispatcher {
     this.#log = log;
   }
 
-  /** Whether the engine has taken the run; false when it could not be reached. */
-  async dispatch(run: CommittedRun): Promise<boolean> {
-    const policy = this.#policyOf(run.jobType);
+  /** Hands one run to the engine; never throws. */
+  async dispatch(run: CommittedRun): Promise<DispatchResult> {
+    const fields = { jobType: run.jobType, jobId: run.id, run: run.run };
     try {
-      const dispatched = await this.#engine.dispatch({
-        jobType: run.jobType,
-        id: run.id,
-        run: run.run,
-        queue: run.queue,
-        startAt: run.runAt && run.runAt.getTime() > Date.now() ? run.runAt : null,
-        priority: run.priority ?? policy.priority,
-        heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
-        totalTimeoutMs: policy.totalTimeoutMs,
-      });
-      await this.#note(run, dispatched);
-      return true;
+      await this.#dispatch(run);
+      return 'dispatched';
     } catch (error) {
-      const away = isAsyncJobError(error, 'temporal.unavailable');
-      const fields = { jobType: run.jobType, jobId: run.id, run: run.run };
-      // No stack for an outage: the line comes once per job.
-      if (away)
+      if (isAsyncJobError(error, 'temporal.unavailable')) {
+        // No stack for an outage: the line comes once per job.
         this.#log.warn({ ...fields, why: error.message }, 'not dispatched yet: Temporal is away; a worker dispatches it when it is back');
-      else this.#log.error({ ...fields, err: error }, 'not dispatched: a worker tries again');
-      return false;
+        return 'away';
+      }
+      this.#log.error({ ...fields, err: error }, 'not dispatched; the row says why, and a worker tries again');
+      await this.#noteRefusal(run, error);
+      return 'refused';
     }
   }
 
-  async #note(run: CommittedRun, { runId, outcome }: Dispatched): Promise<void> {
-    if (outcome === 'closed')
-      this.#log.warn(
-        { jobType: run.jobType, jobId: run.id, run: run.run, runId },
-        'this run was executed before; the reconciler settles its row',
-      );
-    await this.#mirror.dispatched(run, runId, workflowIdOf(run.jobType, run.id, run.run));
+  async #dispatch(run: CommittedRun): Promise<void> {
+    const policy = this.#policyOf(run.jobType);
+    const { workflowId, runId, outcome } = await this.#engine.dispatch({
+      jobType: run.jobType,
+      id: run.id,
+      run: run.run,
+      queue: run.queue,
+      startAt: run.runAt && run.runAt.getTime() > Date.now() ? run.runAt : null,
+      priority: run.priority ?? policy.priority,
+      heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
+      totalTimeoutMs: policy.totalTimeoutMs,
+    });
+    if (outcome !== 'closed') {
+      await this.#mirror.dispatched(run, runId, workflowId);
+      return;
+    }
+    // This run was executed before, although the row does not know: a database restored from a backup, or an id that was
+    // used again. A closed execution is no outcome, so the job gets its next run.
+    const next = await this.#mirror.nextRun(run, null);
+    if (next !== null) await this.#dispatch({ ...run, run: next });
+  }
+
+  /** Where a person looks first; and the relay leaves it alone for a while instead of stumbling over it. */
+  async #noteRefusal(run: CommittedRun, error: unknown): Promise<void> {
+    const record = toErrorRecord(error, true);
+    await this.#mirror.waiting({ ...run, runId: '' }, record, new Date(Date.now() + REFUSED_RETRY_MS)).catch((failure: unknown) => {
+      this.#log.warn({ err: failure }, 'the refusal could not be noted on the row');
+    });
   }
 
   /** Lets work go on after its caller's commit; `settled()` waits for it. */
@@ -70,7 +86,7 @@ export class Dispatcher {
 
   /** Something that Temporal should have heard after a commit failed; the row says the same, durably. */
   report(error: unknown): void {
-    this.#log.warn({ err: error }, 'Temporal could not be told after the commit; the row is right, and a worker repeats it');
+    this.#log.warn({ err: error }, 'Temporal could not be told after the commit; the row is right, and workers follow it');
   }
 
   async settled(): Promise<void> {

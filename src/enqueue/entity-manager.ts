@@ -14,7 +14,8 @@ export function entityManagerFor(orm: MikroORM, job: AsyncJob | null, given: Ent
   return own && !own.isInTransaction() ? own : orm.em.fork();
 }
 
-function isInOpenTransaction(em: EntityManager): boolean {
+/** Not one that is over: MikroORM leaves it in its EntityManager. */
+export function isInOpenTransaction(em: EntityManager): boolean {
   const transaction = em.getTransactionContext<{ isCommitted?: boolean; isRolledBack?: boolean }>();
   return transaction !== undefined && transaction.isCommitted !== true && transaction.isRolledBack !== true;
 }

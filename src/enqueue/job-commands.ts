@@ -9,7 +9,7 @@ import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { toMilliseconds } from '../entity/duration.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { EnqueueOptions, JobClass, Within } from '../entity/job-types.ts';
-import { managerOf, ownChanges, takeRow } from '../entity/own-changes.ts';
+import { managerOf, ownChanges, takeLifecycle, takeRow } from '../entity/own-changes.ts';
 import type { JobTable } from '../mirror/job-table.ts';
 import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/statements.ts';
 import type { AfterCommit } from './after-commit.ts';
@@ -17,6 +17,7 @@ import { buildJob, insertJob, insertJobs, type InitialState } from './create-job
 import { toCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { CommittedRun, Dispatcher } from './dispatcher.ts';
 import { entityManagerFor } from './entity-manager.ts';
+import { execute } from './execute.ts';
 import { checkEnqueueOptions } from './enqueue-options.ts';
 
 export interface JobCommandsParts {
@@ -86,24 +87,12 @@ export class JobCommands {
     return runs.map(({ id }) => id);
   }
 
-  async enqueue(job: AsyncJob, options: EnqueueOptions): Promise<void> {
-    checkEnqueueOptions(options);
-    const jobClass = classOf(job);
-    this.#parts.check(jobClass, true);
-    const em = entityManagerFor(this.#parts.orm, job, options.em);
-    const own = ownChanges(managerOf(job) ?? em, job);
-    const statement = enqueueStatement(this.#table(jobClass), Object.keys(own));
-    await this.#move(em, job, 'enqueue', statement, [...enqueueParameters(job, options), ...Object.values(own)]);
-    await this.#committed(em, () => this.#dispatch(job));
+  enqueue(job: AsyncJob, options: EnqueueOptions): Promise<void> {
+    return this.#move(job, 'enqueue', options);
   }
 
-  async retry(job: AsyncJob, options: EnqueueOptions): Promise<void> {
-    checkEnqueueOptions(options);
-    const jobClass = classOf(job);
-    this.#parts.check(jobClass, true);
-    const em = entityManagerFor(this.#parts.orm, job, options.em);
-    await this.#move(em, job, 'retry', retryStatement(this.#table(jobClass), NO_LIBRARY), enqueueParameters(job, options));
-    await this.#committed(em, () => this.#dispatch(job));
+  retry(job: AsyncJob, options: EnqueueOptions): Promise<void> {
+    return this.#move(job, 'retry', options);
   }
 
   async revoke(job: AsyncJob, { em: given, reason, by, terminate = false }: RevokeOptions): Promise<Status> {
@@ -117,7 +106,7 @@ export class JobCommands {
       terminate,
     ]);
     if (!row) return this.#statusOf(em, job); // settled already: idempotent
-    takeRow(managerOf(job) ?? em, job, row);
+    takeLifecycle(managerOf(job) ?? em, job, row);
     if (job.run > 0 || job.runId) await this.#committed(em, () => this.#tellEngine(job, terminate, reason));
     return job.status;
   }
@@ -127,13 +116,22 @@ export class JobCommands {
     await (terminate ? this.#parts.engine.terminate(ref, reason) : this.#parts.engine.cancel(ref, reason));
   }
 
-  /** A move of an existing row; refused ones say why. */
-  async #move(em: EntityManager, job: AsyncJob, verb: 'enqueue' | 'retry', statement: string, parameters: unknown[]): Promise<void> {
-    const [row] = await this.#execute(em, classOf(job), statement, parameters);
-    if (row) {
-      takeRow(managerOf(job) ?? em, job, row);
-      return;
-    }
+  /** To PENDING, with the job's unsaved own columns; refused ones say why. */
+  async #move(job: AsyncJob, verb: 'enqueue' | 'retry', options: EnqueueOptions): Promise<void> {
+    checkEnqueueOptions(options);
+    const jobClass = classOf(job);
+    this.#parts.check(jobClass, true);
+    const em = entityManagerFor(this.#parts.orm, job, options.em);
+    const own = ownChanges(managerOf(job) ?? em, job);
+    const statement = (verb === 'enqueue' ? enqueueStatement : retryStatement)(this.#table(jobClass), Object.keys(own));
+    const parameters = [job.id, options.queue ?? null, notBefore(options), options.priority ?? null, ...Object.values(own)];
+    const [row] = await this.#execute(em, jobClass, statement, parameters);
+    if (!row) throw await this.#refusal(em, job, verb);
+    takeRow(managerOf(job) ?? em, job, row);
+    await this.#committed(em, () => this.#dispatch(job));
+  }
+
+  async #refusal(em: EntityManager, job: AsyncJob, verb: 'enqueue' | 'retry'): Promise<AsyncJobError> {
     const status = await this.#statusOf(em, job);
     const advice =
       verb === 'enqueue'
@@ -143,7 +141,7 @@ export class JobCommands {
         : status === 'NEW'
           ? ' Use job.enqueue().'
           : '';
-    throw new AsyncJobError('job.move_refused', `cannot ${verb} ${jobTypeOf(classOf(job))} ${job.id}: it is ${status}.${advice}`);
+    return new AsyncJobError('job.move_refused', `cannot ${verb} ${jobTypeOf(classOf(job))} ${job.id}: it is ${status}.${advice}`);
   }
 
   async #statusOf(em: EntityManager, job: AsyncJob): Promise<Status> {
@@ -160,7 +158,7 @@ export class JobCommands {
   }
 
   #execute(em: EntityManager, jobClass: JobClass, statement: string, parameters: unknown[]): Promise<Row[]> {
-    return this.#writing(jobClass, () => em.execute(...positional(statement, parameters)) as unknown as Promise<Row[]>);
+    return this.#writing(jobClass, () => execute(em, statement, parameters));
   }
 
   async #writing<R>(jobClass: JobClass, write: () => Promise<R>): Promise<R> {
@@ -187,7 +185,7 @@ export class JobCommands {
     const next = async () => {
       for (const run of queue) {
         // The relay dispatches the rest when Temporal is back.
-        if (!(await this.#parts.dispatcher.dispatch(run))) return;
+        if ((await this.#parts.dispatcher.dispatch(run)) === 'away') return;
       }
     };
     await Promise.all(Array.from({ length: this.#parts.inline ? 1 : DISPATCHES_AT_ONCE }, next));
@@ -200,16 +198,6 @@ export class JobCommands {
 
 const NO_LIBRARY = { attempts: '', workers: '' };
 
-/** Statements number their parameters; MikroORM's `execute` takes them in order. */
-function positional(statement: string, parameters: unknown[]): [string, unknown[]] {
-  const ordered: unknown[] = [];
-  const text = statement.replaceAll(/\$(\d+)/g, (_, number: string) => {
-    ordered.push(parameters[Number(number) - 1]);
-    return '?';
-  });
-  return [text, ordered];
-}
-
 function initialState(options: EnqueueOptions): InitialState {
   return {
     status: 'PENDING',
@@ -219,10 +207,6 @@ function initialState(options: EnqueueOptions): InitialState {
     ...(options.priority === undefined ? {} : { priority: options.priority }),
     runAt: notBefore(options),
   };
-}
-
-function enqueueParameters(job: AsyncJob, options: EnqueueOptions): unknown[] {
-  return [job.id, options.queue ?? null, notBefore(options), options.priority ?? null];
 }
 
 function notBefore({ delay, runAt }: EnqueueOptions): Date | null {

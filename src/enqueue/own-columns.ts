@@ -2,15 +2,17 @@
 // attempt that was overtaken learns it here.
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
-import type { JobMirror, Row } from '../domain/ports.ts';
+import type { JobMirror, OwnChanges, Row } from '../domain/ports.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { JobClass, Within } from '../entity/job-types.ts';
 import { managerOf, ownChanges, ownChangesSaved, takeRow } from '../entity/own-changes.ts';
 import { currentAttempt, type CurrentAttempt } from '../entity/current-attempt.ts';
 import type { JobTable } from '../mirror/job-table.ts';
+import { savedStatement } from '../mirror/statements.ts';
 import { toCallerError, type DatabaseErrorKinds } from './database-errors.ts';
-import { entityManagerFor } from './entity-manager.ts';
+import { entityManagerFor, isInOpenTransaction } from './entity-manager.ts';
+import { execute } from './execute.ts';
 import { notPersisted } from './job-commands.ts';
 
 export interface OwnColumnsParts {
@@ -30,7 +32,7 @@ export class OwnColumns {
   async refresh(job: AsyncJob, { em: given }: Within): Promise<void> {
     const em = entityManagerFor(this.#parts.orm, job, given);
     const table = this.#table(job);
-    const [row] = await this.#execute(em, job, `select * from ${table.name} where ${table.columns['id']} = ?`, [job.id]);
+    const [row] = await this.#execute(em, job, `select * from ${table.name} where ${table.columns['id']} = $1`, [job.id]);
     if (!row) throw notPersisted(job);
     takeRow(managerOf(job) ?? em, job, row);
     const attempt = attemptOf(job);
@@ -46,25 +48,45 @@ export class OwnColumns {
     if (columns.length === 0) return;
     const attempt = attemptOf(job);
     if (attempt) {
-      const result = await this.#parts.mirror.saved(attempt.ref, own).catch((error: unknown) => {
-        throw toCallerError(error, attempt.ref.jobType, this.#parts.databaseErrors);
-      });
-      if (result === 'stale') throw overtaken(attempt);
+      await this.saveFenced([em, manager].find(isInOpenTransaction) ?? em, attempt, own);
     } else {
       const { name, columns: c } = this.#table(job);
-      const assignments = [...columns.map((column) => `${column} = ?`), `${c['updatedAt']} = now()`].join(', ');
-      const rows = await this.#execute(em, job, `update ${name} set ${assignments} where ${c['id']} = ? returning ${c['id']}`, [
-        ...Object.values(own),
+      const assignments = [...columns.map((column, i) => `${column} = $${i + 2}`), `${c['updatedAt']} = now()`].join(', ');
+      const rows = await this.#execute(em, job, `update ${name} set ${assignments} where ${c['id']} = $1 returning ${c['id']}`, [
         job.id,
+        ...Object.values(own),
       ]);
       if (rows.length === 0) throw notPersisted(job);
     }
     ownChangesSaved(manager, job);
   }
 
+  /**
+   * Own columns of the job of an attempt, unless its row was taken: in the transaction of `em` when it is in one (any
+   * other connection would wait for what that has locked), else through the mirror.
+   *
+   * @throws AsyncJobError `attempt.overtaken`
+   */
+  async saveFenced(em: EntityManager, attempt: CurrentAttempt, own: OwnChanges): Promise<void> {
+    const { ref } = attempt;
+    let isMine: boolean;
+    try {
+      if (isInOpenTransaction(em)) {
+        const statement = savedStatement(this.#parts.tables.get(ref.jobType)!, Object.keys(own));
+        const parameters = [ref.id, ref.run, ref.attempt, ref.runId, ...Object.values(own)];
+        isMine = (await execute(em, statement, parameters)).length > 0;
+      } else {
+        isMine = (await this.#parts.mirror.saved(ref, own)) !== 'stale';
+      }
+    } catch (error) {
+      throw toCallerError(error, ref.jobType, this.#parts.databaseErrors);
+    }
+    if (!isMine) throw overtaken(attempt);
+  }
+
   async #execute(em: EntityManager, job: AsyncJob, statement: string, parameters: unknown[]): Promise<Row[]> {
     try {
-      return (await em.execute(statement, parameters)) as unknown as Row[];
+      return await execute(em, statement, parameters);
     } catch (error) {
       throw toCallerError(error, this.#table(job).jobType, this.#parts.databaseErrors);
     }

@@ -6,6 +6,8 @@ import type { AsyncJob } from './async-job.ts';
 export interface CurrentAttempt {
   ref: AttemptRef;
   job: AsyncJob;
+  /** Aborts when the handler shall stop. */
+  signal?: AbortSignal;
   /** Runs the handler with its task and job. */
   runHandler(): Promise<unknown>;
   /** Another attempt or a revocation took the row: the handler shall stop. */

@@ -19,33 +19,42 @@ const BASE: ReadonlySet<string> = new Set(BASE_PROPERTIES);
  */
 export function ownChanges(em: EntityManager, job: AsyncJob): OwnChanges {
   const { __meta: meta, __originalEntityData: original = {} } = stateOf(job)!;
-  refuseUnsavedRelations(job, meta);
+  refuseUnsavedRelations(job);
   const comparator = em.getComparator();
   const changed = comparator.diffEntities(meta.class as never, original, comparator.prepareEntity(job as never)) as Record<string, unknown>;
-  const own: OwnChanges = {};
-  for (const [property, value] of Object.entries(changed)) {
-    const { fieldNames, kind } = meta.properties[property as never] as EntityProperty;
-    if (BASE.has(property) || kind === ReferenceKind.ONE_TO_MANY || kind === ReferenceKind.MANY_TO_MANY) continue;
-    const values = fieldNames.length > 1 ? ((value ?? []) as unknown[]) : [value];
-    fieldNames.forEach((column, i) => (own[`"${column}"`] = values[i] ?? null));
-  }
-  return own;
+  return Object.assign({}, ...Object.entries(changed).map(([property, value]) => ownColumns(meta, property, value))) as OwnChanges;
 }
 
-// A foreign-key error would name a constraint; this names the property.
-function refuseUnsavedRelations(job: AsyncJob, meta: EntityMetadata): void {
+/** The columns of one property, with their values; none when it is a lifecycle column or has no column. */
+export function ownColumns(meta: EntityMetadata, property: string, value: unknown): OwnChanges {
+  const { fieldNames, kind } = meta.properties[property as never] as EntityProperty;
+  if (BASE.has(property) || kind === ReferenceKind.ONE_TO_MANY || kind === ReferenceKind.MANY_TO_MANY) return {};
+  const values = fieldNames.length > 1 ? ((value ?? []) as unknown[]) : [value];
+  return Object.fromEntries(fieldNames.map((column, i) => [`"${column}"`, values[i] ?? null]));
+}
+
+/**
+ * A foreign-key error would name a constraint; this names the property.
+ *
+ * @throws AsyncJobError `relation.unsaved`
+ */
+export function refuseUnsavedRelations(job: AsyncJob): void {
+  const { __meta: meta } = stateOf(job)!;
   for (const { name, kind } of meta.relations) {
     if (kind !== ReferenceKind.MANY_TO_ONE && kind !== ReferenceKind.ONE_TO_ONE) continue;
-    const related = (job as unknown as Record<string, unknown>)[name];
-    const entity = (related as { unwrap?: () => object } | null | undefined)?.unwrap?.() ?? related;
-    const state = entity ? stateOf(entity) : undefined;
-    if (state?.__initialized && !state.__originalEntityData) {
-      throw new AsyncJobError(
-        'relation.unsaved',
-        `'${name}' of ${meta.className} ${job.id} refers to an entity that has no row yet. Flush it before.`,
-      );
-    }
+    if (!isUnsaved((job as unknown as Record<string, unknown>)[name])) continue;
+    throw new AsyncJobError(
+      'relation.unsaved',
+      `'${name}' of '${meta.className}' refers to an entity that has no row yet. Flush it before the job is written.`,
+    );
   }
+}
+
+/** Whether a value is an entity, or a reference to one, that has no row yet. */
+export function isUnsaved(related: unknown): boolean {
+  const entity = (related as { unwrap?: () => object } | null | undefined)?.unwrap?.() ?? related;
+  const state = typeof entity === 'object' && entity ? stateOf(entity) : undefined;
+  return state?.__initialized === true && !state.__originalEntityData;
 }
 
 /** Puts a row that the database returned into the entity, which then has no unsaved changes. */
@@ -58,6 +67,18 @@ export function takeRow(em: EntityManager, job: AsyncJob, row: Row): void {
     if (fieldNames && name in taken) Object.assign(job, { [name]: (taken as Record<string, unknown>)[name] });
   }
   takeSnapshot(em, job);
+}
+
+/** The same for lifecycle columns only: what is unsaved of the own columns stays so. */
+export function takeLifecycle(em: EntityManager, job: AsyncJob, row: Row): void {
+  const taken = em.fork().map(job.constructor as never, row as never) as Record<string, unknown>;
+  const snapshot = em.getComparator().prepareEntity(taken as never) as Record<string, unknown>;
+  const original = stateOf(job)!.__originalEntityData;
+  for (const name of BASE_PROPERTIES) {
+    if (name === 'id' || !(name in taken)) continue;
+    Object.assign(job, { [name]: taken[name] });
+    if (original) original[name] = snapshot[name];
+  }
 }
 
 /** The own columns have been written by a statement of ours: they are no unsaved changes any more. */

@@ -28,7 +28,7 @@ export class InlineJobEngine implements JobEngine {
         };
         const end = await this.#runAttempt(host, (runHandler) => runHandler());
         const goesOn = (end.kind === 'retry' && end.error.code !== 'handler.missing') || end.kind === 'behind';
-        if (!goesOn) return { runId, outcome: 'started' };
+        if (!goesOn) return { workflowId: keyOf(request), runId, outcome: 'started' };
       }
     } finally {
       this.#running.delete(keyOf(request));

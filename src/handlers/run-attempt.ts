@@ -5,6 +5,7 @@ import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
 import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
 import type {
+  AttemptFailure,
   AttemptRef,
   EndResult,
   FailureOutcome,
@@ -25,12 +26,15 @@ import { ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
+import { after, follow, sleep } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
 export interface AttemptRegistry {
   readonly id: string;
   running(jobId: string): number;
   list(jobId: string): () => void;
+  /** Tells the attempt when its row moves on or asks for revocation. */
+  watch(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void }): () => void;
 }
 
 export interface AttemptDependencies {
@@ -42,7 +46,6 @@ export interface AttemptDependencies {
   registry: AttemptRegistry | null;
   openProgress(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void; failed(error: unknown): void }): ProgressSink;
   isTransient(error: unknown): boolean;
-  isValueError(error: unknown): boolean;
   log: Log;
 }
 
@@ -189,14 +192,19 @@ class Attempt {
       if (this.#registered.populate.length > 0) await em.populate(job, this.#registered.populate as never);
       return this.#registered.handler(task, job);
     };
-    const attempt = { ref: this.#ref, job, runHandler, overtaken: () => this.#abort('overtaken') };
-    const timer =
-      this.#type.policy.runTimeoutMs === null ? undefined : setTimeout(() => this.#abort('time_limit'), this.#type.policy.runTimeoutMs);
+    const attempt = { ref: this.#ref, job, runHandler, signal: this.#stop.signal, overtaken: () => this.#abort('overtaken') };
+    const { runTimeoutMs } = this.#type.policy;
+    const forgetTimeLimit = runTimeoutMs === null ? () => undefined : after(runTimeoutMs, () => this.#abort('time_limit'));
+    const unwatch = this.#deps.registry?.watch(this.#ref, {
+      overtaken: () => this.#abort('overtaken'),
+      revokeRequested: () => this.#abort('revoked'),
+    });
     const end = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler))).then(
       (output) => ({ output }),
       (error: unknown) => ({ error }),
     );
-    clearTimeout(timer);
+    forgetTimeLimit();
+    unwatch?.();
     // What the handler said last is written before its outcome: afterwards the row refuses it.
     await progress.close();
     return 'error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output);
@@ -231,18 +239,11 @@ class Attempt {
     try {
       result = await this.#untilWritten(() => this.#deps.mirror.succeeded(this.#ref, { output, own }));
     } catch (error) {
-      if (!this.#deps.isValueError(error)) throw error;
-      const reason = (error as Error).message;
+      // A value that does not fit, a constraint, a trigger or a policy that says no: the same write would be refused again,
+      // and repeating the handler for it would repeat what it did.
       const columns = Object.keys(own).join(', ') || 'output';
-      return this.#failed(
-        job,
-        new AsyncJobError(
-          'handler.value_invalid',
-          `the handler's values were refused by the database (${reason}); changed columns: ${columns}.`,
-          { cause: error },
-        ),
-        'failed',
-      );
+      const message = `the handler's values were refused by the database (${(error as Error).message}); changed columns: ${columns}.`;
+      return this.#failed(job, new AsyncJobError('handler.value_invalid', message, { cause: error }), 'failed');
     }
     if (result === 'stale') {
       this.#log.warn({}, 'finished, but another attempt or a revocation has taken the row: the result is dropped');
@@ -273,7 +274,7 @@ class Attempt {
 
   async #failed(job: AsyncJob, error: unknown, outcome: FailureOutcome): Promise<AttemptEnd> {
     const failures = job.failures + 1;
-    const retryAfterMs = error instanceof RetryAfter ? retryDelayOf(error) : undefined;
+    const retryAfterMs = isNamed(error, RetryAfter) ? retryDelayOf(error) : undefined;
     const hangs = error instanceof AsyncJobError && error.cause instanceof HandlerHangs;
     const record = toErrorRecord(error, true);
     const decision = decideRetry(this.#type.policy.retry, {
@@ -285,11 +286,23 @@ class Attempt {
     });
     record.retryable = decision.retry;
     const nextAttemptAt = decision.retry ? new Date(Date.now() + decision.delayMs) : null;
-    const end = await this.#untilWritten(() => this.#deps.mirror.failed(this.#ref, { error: record, nextAttemptAt, outcome }));
+    const end = await this.#writeFailure({ error: record, nextAttemptAt, outcome, handlerGoesOn: hangs });
     const taken = this.#taken(end);
     if (taken) return taken;
     this.#log.error({ err: error, failures, nextAttemptAt }, decision.retry ? 'failed, will be tried again' : 'failed');
     return decision.retry ? { kind: 'retry', error: record, delayMs: decision.delayMs } : { kind: 'failed', error: record };
+  }
+
+  async #writeFailure(failure: AttemptFailure): Promise<EndResult> {
+    try {
+      return await this.#untilWritten(() => this.#deps.mirror.failed(this.#ref, failure));
+    } catch (error) {
+      // The failure itself is refused: whatever the row takes is better than an attempt without an outcome.
+      this.#log.error({ err: error }, 'the failure could not be written as it is');
+      const { type, code, retryable } = failure.error;
+      const record = { type, message: `(the message was refused by the database: ${(error as Error).message})`, code, retryable };
+      return this.#untilWritten(() => this.#deps.mirror.failed(this.#ref, { ...failure, error: record }));
+    }
   }
 
   async #handedBack(reason: HandBackReason): Promise<AttemptEnd> {
@@ -316,7 +329,8 @@ class Attempt {
       try {
         return await write();
       } catch (error) {
-        if (!this.#deps.isTransient(error)) throw error;
+        // Tables that a migration is changing: the outcome waits for it.
+        if (!this.#deps.isTransient(error) && !isAsyncJobError(error, 'database.schema')) throw error;
         this.#log.warn({ err: error }, 'the outcome could not be written yet; trying again');
         this.#host.heartbeat();
         await sleep(delayMs);
@@ -339,9 +353,14 @@ function timeLimitError(type: JobType, error: unknown): AsyncJobError {
 
 /** Errors after which another attempt makes no sense, whatever the policy says. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof GiveUp || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid'))
+  if (isNamed(error, GiveUp) || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid'))
     return true;
   return (error as { nonRetryable?: unknown } | null | undefined)?.nonRetryable === true; // Temporal's own way to say it
+}
+
+/** By name, too: a handlers module may have loaded this library a second time. */
+function isNamed<T extends Error>(error: unknown, kind: abstract new (...args: never[]) => T): error is T {
+  return error instanceof kind || (error instanceof Error && error.name === kind.name);
 }
 
 // A wrong duration is no reason to lose the outcome: the policy's delay is taken.
@@ -351,16 +370,4 @@ function retryDelayOf({ delay }: RetryAfter): number | undefined {
 
 function handBackReason(reason: StopReason): HandBackReason {
   return reason === 'shutdown' || reason === 'paused' ? reason : 'lost';
-}
-
-function follow(signal: AbortSignal, onAbort: () => void): void {
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-}
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    if (signal) follow(signal, () => (clearTimeout(timer), resolve()));
-  });
 }

@@ -85,7 +85,7 @@ const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
  */
 export async function reportJob(installation: Installation, wanted: string, temporal: TemporalTarget | null): Promise<JobReport> {
   const { tables, database, jobTypes, library, app } = installation;
-  const workflow = parseWorkflowId(wanted);
+  const workflow = parseWorkflowId(app.name, wanted);
   const id = workflow?.id ?? wanted;
   if (!UUID.test(id))
     throw new AsyncJobError(

@@ -5,9 +5,9 @@ import { AsyncJobError, toErrorMessage, toErrorRecord, type ErrorRecord } from '
 import { workflowIdOf } from '../domain/identity.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type {
+  AttemptFailure,
   AttemptRef,
   EndResult,
-  FailureOutcome,
   HandBackReason,
   JobMirror,
   OwnChanges,
@@ -34,12 +34,14 @@ export class PostgresJobMirror implements JobMirror {
   readonly #pool: Pool;
   readonly #tables: ReadonlyMap<string, JobTable>;
   readonly #library: LibraryTables;
+  readonly #applicationName: string;
   readonly #built = new Map<Statement, Map<JobTable, string>>();
 
-  constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables) {
+  constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, applicationName: string) {
     this.#pool = pool;
     this.#tables = tables;
     this.#library = library;
+    this.#applicationName = applicationName;
   }
 
   async dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
@@ -56,7 +58,7 @@ export class PostgresJobMirror implements JobMirror {
       ref.run,
       ref.attempt,
       ref.runId,
-      workflowIdOf(ref.jobType, ref.id, ref.run),
+      workflowIdOf(this.#applicationName, ref),
       by.worker,
       by.runningHere,
       by.crashRetries,
@@ -85,7 +87,7 @@ export class PostgresJobMirror implements JobMirror {
     return { kind: 'wait', because: 'held' }; // it changed in between: look again
   }
 
-  async waiting(ref: AttemptRef, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult> {
+  async waiting(ref: RunRef & { runId: string }, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult> {
     const rows = await this.#run(ref, statements.waitingStatement, [
       ref.id,
       ref.run,
@@ -129,15 +131,10 @@ export class PostgresJobMirror implements JobMirror {
     return isMine(position, ref) && position.status === 'SUCCESS' ? 'duplicate' : 'stale';
   }
 
-  async failed(ref: AttemptRef, end: { error: ErrorRecord; nextAttemptAt: Date | null; outcome: FailureOutcome }): Promise<EndResult> {
-    return this.#end(ref, statements.failedStatement, [
-      ...mine(ref),
-      JSON.stringify(end.error),
-      toErrorMessage(end.error),
-      end.nextAttemptAt,
-      end.outcome,
-      ref.jobType,
-    ]);
+  async failed(ref: AttemptRef, end: AttemptFailure): Promise<EndResult> {
+    const { error, nextAttemptAt, outcome, handlerGoesOn = false } = end;
+    const values = [...mine(ref), JSON.stringify(error), toErrorMessage(error), nextAttemptAt, outcome, ref.jobType, handlerGoesOn];
+    return this.#end(ref, statements.failedStatement, values);
   }
 
   async handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult> {
@@ -159,6 +156,11 @@ export class PostgresJobMirror implements JobMirror {
     const position = await this.#position(ref);
     const settledByUs = position?.run === ref.run && position.run_id === ref.runId && position.status === end.status;
     return { result: settledByUs ? 'duplicate' : 'stale', status: position?.status ?? null };
+  }
+
+  async nextRun(ref: RunRef, runId: string | null): Promise<number | null> {
+    const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId]);
+    return row && row['status'] === 'PENDING' ? (row['run'] as number) : null;
   }
 
   /** An end of an attempt that is no success; its own write repeated counts as applied. */

@@ -48,15 +48,17 @@ export const enqueueStatement = (table: JobTable, own: readonly string[]): strin
 };
 
 /** FAILURE, REVOKED → PENDING, next run; the holder stays, since its execution may still live. Parameters as for enqueue. */
-export const retryStatement: Builder = ({ name, columns: c }) =>
-  `update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
+export const retryStatement = (table: JobTable, own: readonly string[]): string => {
+  const { name, columns: c } = table;
+  return `update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
       ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now(),
       ${c.attempt} = 0, ${c.failures} = 0, ${c.crashes} = 0, ${c.runId} = null, ${c.workflowId} = null,
       ${c.startedAt} = null, ${c.endedAt} = null, ${c.nextAttemptAt} = null, ${c.progress} = null, ${c.progressMessage} = null,
       ${c.output} = null, ${c.error} = null, ${c.errorMessage} = null,
-      ${c.revokeRequestedAt} = null, ${c.revokeReason} = null, ${c.revokedBy} = null
+      ${c.revokeRequestedAt} = null, ${c.revokeReason} = null, ${c.revokedBy} = null${setColumns(table, own, 5)}
     where j.${c.id} = $1 and j.${c.status} in (${leaves('retried')})
     returning *`;
+};
 
 /** NEW, PENDING → REVOKED; STARTED → intent only, unless terminated. $1 id, $2 reason, $3 by, $4 terminate. */
 export const revokeStatement: Builder = ({ name, columns: c }) => {
@@ -158,14 +160,15 @@ export const succeededStatement = (table: JobTable, own: readonly string[]): str
 
 /**
  * STARTED → PENDING, FAILURE, or REVOKED when that was asked for.
- * $1–$4 mine, $5 error (jsonb), $6 message, $7 next attempt at (null = FAILURE), $8 outcome, $9 job type.
+ * $1–$4 mine, $5 error (jsonb), $6 message, $7 next attempt at (null = FAILURE), $8 outcome, $9 job type,
+ * $10 whether the handler is still at work (it ignored its time limit): then its holder stays, as for a last word.
  */
 export const failedStatement: Builder = (table, library) => {
   const c = table.columns;
   const revoked = `j.${c.revokeRequestedAt} is not null`;
   return `with moved as (update ${table.name} j set
       ${c.status} = case when ${revoked} then 'REVOKED' when $7::timestamptz is null then 'FAILURE' else 'PENDING' end,
-      ${c.failures} = j.${c.failures} + 1, ${c.holder} = null, ${c.holderBeat} = null, ${c.error} = $5::jsonb, ${c.errorMessage} = $6,
+      ${c.failures} = j.${c.failures} + 1, ${c.holder} = case when $10::boolean then j.${c.holder} end, ${c.holderBeat} = case when $10::boolean then j.${c.holderBeat} end, ${c.error} = $5::jsonb, ${c.errorMessage} = $6,
       ${c.nextAttemptAt} = case when ${revoked} then null else $7::timestamptz end,
       ${c.endedAt} = case when ${revoked} or $7::timestamptz is null then now() end, ${c.updatedAt} = now()
     where ${mine(table)} and j.${c.status} in (${leaves('failed')}) and j.${c.status} = 'STARTED'
@@ -208,12 +211,36 @@ export const finalizedStatement: Builder = (table, library) => {
     select ${c.status} as status from moved`;
 };
 
-/** Committed, never dispatched: the relay's sweep. $1 grace in milliseconds, $2 batch size. */
+/**
+ * A run whose execution is gone, or had ended before: PENDING, the next run; REVOKED when that was asked for. Never while
+ * the row's holder lives; holder and counters stay. $1 id, $2 run, $3 run id as it was read, or null.
+ */
+export const nextRunStatement: Builder = (table, library) => {
+  const { name, columns: c } = table;
+  const revoked = `j.${c.revokeRequestedAt} is not null`;
+  return `update ${name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
+      ${c.run} = case when ${revoked} then j.${c.run} else j.${c.run} + 1 end, ${c.attempt} = 0, ${c.runId} = null, ${c.workflowId} = null,
+      ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
+      and not ${heldByAnother(table, library, 'null::text')}
+    returning j.${c.status} as status, j.${c.run} as run`;
+};
+
+/** Whether attempts that run here still have their rows, and whether revocation was asked for. $1 ids. */
+export const watchedQuery: Builder = ({ name, columns: c }) =>
+  `select j.${c.id}::text as id, j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt, j.${c.runId} as run_id,
+      j.${c.revokeRequestedAt} is not null as revoke_requested
+    from ${name} j where j.${c.id} = any($1::uuid[])`;
+
+/**
+ * Committed, never dispatched: the relay's sweep. Several times the batch, since others may be at work on the first
+ * ones. $1 grace in milliseconds, $2 batch size.
+ */
 export const undispatchedQuery: Builder = ({ name, columns: c }) =>
   `select j.${c.id}::text as id, j.${c.run} as run, j.${c.queue} as queue, j.${c.runAt} as run_at, j.${c.priority} as priority,
       extract(epoch from now() - coalesce(j.${c.enqueuedAt}, j.${c.createdAt})) * 1000 as age_ms
     from ${name} j
-    where j.${c.status} = 'PENDING' and j.${c.runId} is null
+    where j.${c.status} = 'PENDING' and j.${c.runId} is null and (j.${c.nextAttemptAt} is null or j.${c.nextAttemptAt} < now())
       and (j.${c.enqueuedAt} is null or j.${c.enqueuedAt} < now() - make_interval(secs => $1::float8 / 1000))
-    order by j.${c.enqueuedAt} nulls first
-    limit $2`;
+    order by j.${c.enqueuedAt}
+    limit 4 * $2::int`;

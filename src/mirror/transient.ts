@@ -1,6 +1,6 @@
 // Which database errors pass by themselves: the server is away, restarts, or this transaction lost a race.
 
-const TRANSIENT_CODE = /^(08(?!P01)|57P0|53|40001|40P01|25006|ECONN|EPIPE|ETIMEDOUT|EHOST|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
+const TRANSIENT_CODE = /^(08(?!P01)|57P0|53|40001|40P01|55P03|25006|ECONN|EPIPE|ETIMEDOUT|EHOST|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 const TRANSIENT_MESSAGE =
   /Connection terminated|not queryable|timeout exceeded|timeout expired|read timeout|Cannot use a pool after calling end/;
 

@@ -23,8 +23,8 @@ export interface RelaySource {
 
 export interface RelayParts {
   source: RelaySource;
-  /** Whether the engine has taken the run; false when it is away. */
-  dispatch(run: UndispatchedRun): Promise<boolean>;
+  /** `away` ends the sweep: the engine cannot be reached. `refused` concerns this run alone. */
+  dispatch(run: UndispatchedRun): Promise<'dispatched' | 'away' | 'refused'>;
   intervalMs: number;
   log: Log;
 }
@@ -81,8 +81,9 @@ export class Relay {
       const next = async () => {
         for (const run of queue) {
           if (away || this.#stop.signal.aborted) return;
-          if (await this.#parts.dispatch(run)) dispatched++;
-          else away = true;
+          const result = await this.#parts.dispatch(run);
+          if (result === 'dispatched') dispatched++;
+          away ||= result === 'away';
         }
       };
       await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));

@@ -65,13 +65,13 @@ export class TemporalJobEngine implements JobEngine {
   async #startOrFind(request: DispatchRequest): Promise<Dispatched | null> {
     try {
       const handle = await this.#call(() => this.#client.workflow.start(request.jobType, this.#toStartOptions(request)));
-      return { runId: handle.firstExecutionRunId, outcome: 'started' };
+      return { workflowId: handle.workflowId, runId: handle.firstExecutionRunId, outcome: 'started' };
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
     const description = await this.#unlessGone(() => this.#handleOf(request).describe());
     if (description === null) return null;
-    return { runId: description.runId, outcome: statusOf(description.status.name) === 'running' ? 'running' : 'closed' };
+    return { workflowId: description.workflowId, runId: description.runId, outcome: statusOf(description.status.name) === 'running' ? 'running' : 'closed' };
   }
 
   #toStartOptions(request: DispatchRequest): WorkflowStartOptions {
@@ -97,8 +97,8 @@ export class TemporalJobEngine implements JobEngine {
     return this.#connection.client;
   }
 
-  #workflowIdOf({ jobType, id, run }: RunRef): string {
-    return workflowIdOf(jobType, id, run);
+  #workflowIdOf(ref: RunRef): string {
+    return workflowIdOf(this.#applicationName, ref);
   }
 
   /** By workflow id alone: a reset in Temporal's UI continues the same run under another run id. */

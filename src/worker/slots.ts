@@ -12,9 +12,12 @@ export class FairSlots implements AttemptSlots {
   #free: number;
   readonly #queue = new Set<Waiting>();
   #isClosed = false;
+  readonly #patienceMs: number;
 
-  constructor(size: number) {
+  /** Who waits longer than `patienceMs` is handed back, since another worker may be idle on that queue. */
+  constructor(size: number, patienceMs = 10_000) {
     this.#free = size;
+    this.#patienceMs = patienceMs;
   }
 
   get waiting(): number {
@@ -42,13 +45,18 @@ export class FairSlots implements AttemptSlots {
   #wait(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => waiting.refuse(signal.reason);
+      const patience = setTimeout(() => waiting.refuse(new AttemptStopped('lost')), this.#patienceMs);
+      const stopWaiting = (): void => {
+        clearTimeout(patience);
+        signal.removeEventListener('abort', leave);
+      };
       const waiting: Waiting = {
         grant: () => {
-          signal.removeEventListener('abort', leave);
+          stopWaiting();
           resolve();
         },
         refuse: (reason) => {
-          signal.removeEventListener('abort', leave);
+          stopWaiting();
           this.#queue.delete(waiting);
           reject(reason as Error);
         },

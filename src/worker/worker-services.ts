@@ -2,12 +2,20 @@
 // the activities and interceptor that make Temporal's activities attempts of jobs.
 import { hostname } from 'node:os';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { Pool } from 'pg';
 import { createJobActivities, mirrorInterceptor, type AttemptSlots, type JobActivities } from '../../activities/index.ts';
 import type { ApplicationParts } from '../app/application-parts.ts';
+import { anotherPool } from '../app/open-pool.ts';
+import type { AttemptRegistry } from '../handlers/run-attempt.ts';
+import { AttemptWatch } from '../mirror/attempt-watch.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import { WorkerRegistry } from '../mirror/worker-registry.ts';
 import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
+
+/** One for the registry's beats, one for the relay's sweep. */
+const OWN_CONNECTIONS_MAX = 2;
+const WATCH_INTERVAL_MAX_MS = 2_000;
 
 export interface WorkerServicesOptions {
   queues: readonly string[];
@@ -24,6 +32,8 @@ export class WorkerServices {
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
   readonly #relay: Relay;
+  readonly #watch: AttemptWatch;
+  readonly #pool: Pool;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
   constructor(parts: ApplicationParts, { queues, concurrency, slots }: WorkerServicesOptions) {
@@ -39,9 +49,12 @@ export class WorkerServices {
       queues: [...queues],
       concurrency,
     };
-    this.#registry = new WorkerRegistry(pool, library, worker, settings.workerTtlMs, log);
+    // Connections of its own: a busy or blocked mirror must not make this worker look dead, nor hold up the relay.
+    this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
+    this.#registry = new WorkerRegistry(this.#pool, library, worker, settings.workerTtlMs, log);
+    this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
     this.#relay = new Relay({
-      source: new UndispatchedRuns(pool, tables.values(), library),
+      source: new UndispatchedRuns(this.#pool, tables.values(), library),
       dispatch: (run) => dispatcher.dispatch(run),
       intervalMs: settings.relayIntervalMs,
       log,
@@ -49,7 +62,17 @@ export class WorkerServices {
     this.activities = createJobActivities({
       finalize: async ({ status, error, ...ref }) => void (await mirror.finalized(ref, { status, error })),
     });
-    this.interceptor = mirrorInterceptor({ runAttempt: parts.runAttemptWith(this.#registry), ...(slots ? { slots } : {}) });
+    this.interceptor = mirrorInterceptor({ runAttempt: parts.runAttemptWith(this.#attemptRegistry()), ...(slots ? { slots } : {}) });
+  }
+
+  #attemptRegistry(): AttemptRegistry {
+    const registry = this.#registry;
+    return {
+      id: registry.id,
+      running: (jobId) => registry.running(jobId),
+      list: (jobId) => registry.list(jobId),
+      watch: (ref, news) => this.#watch.watch(ref, news),
+    };
   }
 
   /** Ids of the jobs that it runs now. */
@@ -68,6 +91,7 @@ export class WorkerServices {
   async stop(how: 'orderly' | 'abandon'): Promise<void> {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
+    this.#watch.stop();
     await this.#relay.stop();
     if (how === 'abandon') {
       this.#registry.abandon();
@@ -76,5 +100,6 @@ export class WorkerServices {
     await this.#registry.stop().catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, 'the worker registry could not be told of the end; its row expires');
     });
+    await this.#pool.end();
   }
 }

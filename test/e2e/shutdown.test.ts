@@ -40,7 +40,7 @@ it('after SIGTERM not even a job begins that waited in the worker for one of ano
   const running = await Step.enqueue({}, { queue: a });
   await shop.happened(running, 'began');
   const waiting = await Step.enqueue({ released: true }, { queue: b });
-  const handle = shop.app.temporal.workflow.getHandle(`Step/${waiting.id}/1`);
+  const handle = shop.app.temporal.workflow.getHandle(`${shop.app.name}/Step/${waiting.id}/1`);
   await until(async () => (await handle.describe()).raw.pendingActivities?.some(({ lastStartedTime }) => lastStartedTime), {
     what: 'the worker has taken the second job',
   });

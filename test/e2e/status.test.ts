@@ -68,11 +68,11 @@ describe('asyncjob status', () => {
     expect(stdout).toMatch(/ {2}ended +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(.+ ago\), ran \d+ m?s\n/);
     expect(stdout).toMatch(/Error\n {2}RangeError: too far\n {4}at .*status\.test/);
     expect(stdout).toMatch(/Attempts that did not simply succeed\n +RUN .*\n +1 +1 +failed .*\n {4}RangeError: too far\n/);
-    expect(stdout).toContain(`--namespace default \\\n    --workflow-id 'Poison/${failed.id}/1'\n`);
+    expect(stdout).toContain(`--namespace default \\\n    --workflow-id '${shop.app.name}/Poison/${failed.id}/1'\n`);
   });
 
   it('shows own columns, and finds a job by its workflow id, too', async () => {
-    const [byId, byWorkflow] = await Promise.all([status([done.id]), status([`Step/${done.id}/1`, '--json'])]);
+    const [byId, byWorkflow] = await Promise.all([status([done.id]), status([`${shop.app.name}/Step/${done.id}/1`, '--json'])]);
     expect(byId.stdout).toMatch(/Own columns\n {2}released {2}true\n {2}note {6}done\n/);
     expect(JSON.parse(byWorkflow.stdout)).toMatchObject({
       jobType: 'Step',

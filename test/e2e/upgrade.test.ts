@@ -42,7 +42,7 @@ describe('an upgrade with jobs in flight', () => {
     return worker;
   }
 
-  const handleOf = (job: AsyncJob) => shop.app.temporal.workflow.getHandle(`Step/${job.id}/1`);
+  const handleOf = (job: AsyncJob) => shop.app.temporal.workflow.getHandle(`${shop.app.name}/Step/${job.id}/1`);
 
   async function eventsOf(job: AsyncJob) {
     return (await handleOf(job).fetchHistory()).events ?? [];

@@ -18,7 +18,7 @@ describe('enqueue', () => {
   const isDispatched = async (id: string) => typeof (await rowOf(id))?.run_id === 'string';
   const existsInTemporal = (id: string) =>
     shop.app.temporal.workflow
-      .getHandle(`SendInvoice/${id}/1`)
+      .getHandle(`${shop.app.name}/SendInvoice/${id}/1`)
       .describe()
       .then(
         () => true,
@@ -213,7 +213,7 @@ describe('what nobody dispatched', () => {
       status: 'SUCCESS',
       note: 'ran 7',
       run: 0,
-      workflowId: `SendInvoice/${job.id}/0`,
+      workflowId: `${shop.app.name}/SendInvoice/${job.id}/0`,
     });
   });
 

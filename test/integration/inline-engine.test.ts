@@ -1,7 +1,7 @@
 // The engine without Temporal: an application's tests run jobs in their own process.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AsyncJobError, GiveUp, RetryAfter } from '../../src/index.ts';
-import { Flaky, Limited, openShop, SendInvoice, type Shop } from '../support/shop.ts';
+import { Customer, Flaky, Limited, openShop, SendInvoice, type Shop } from '../support/shop.ts';
 
 describe('the inline engine', () => {
   let shop: Shop;
@@ -96,6 +96,17 @@ describe('the inline engine', () => {
       }),
     ).rejects.toThrow('rolled back');
     expect(ran).toEqual([1]);
+  });
+
+  it('runs a job of a transaction outside of it, although that is what surrounds the commit', async () => {
+    using _ = shop.app.handle(SendInvoice, async (task, job) => {
+      expect(task.em.isInTransaction()).toBe(false);
+      await task.em.transactional(async (em) => void em.create(Customer, { name: job.id }));
+      job.note = `${await task.em.count(Customer, { name: job.id })} customer`;
+    });
+    let job!: SendInvoice;
+    await shop.app.orm.em.fork().transactional(async () => void (job = await SendInvoice.enqueue()));
+    expect(await job.refresh()).toMatchObject({ status: 'SUCCESS', note: '1 customer', errorMessage: null });
   });
 
   it.each([

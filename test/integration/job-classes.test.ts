@@ -20,7 +20,9 @@ import {
   p,
   type Config,
   type JobClass,
+  type JobHandler,
   type JobOptions,
+  type Task,
 } from '../../src/index.ts';
 import { jobTableOf, libraryTables } from '../../src/mirror/job-table.ts';
 import { undispatchedQuery } from '../../src/mirror/statements.ts';
@@ -495,6 +497,148 @@ describe('a job class', () => {
       await expect(Invoice.enqueueMany(rows)).rejects.toMatchObject({ code: 'job.value_invalid' });
       expect(await Invoice.count({ note })).toBe(0);
       expect(await Invoice.enqueueMany([])).toEqual([]);
+    });
+  });
+
+  describe('retry and revoke', () => {
+    it('retry writes unsaved own columns along, so that the next run sees them', async () => {
+      using _ = shop.app.handle(Invoice, (_task, job) => {
+        if (job.amount === 0) throw new Error('no amount');
+        job.note = `paid ${job.amount}`;
+      });
+      const job = await Invoice.enqueue({}, { em: fork() });
+      expect(job.status).toBe('FAILURE');
+      job.amount = 7;
+      expect(await job.retry()).toMatchObject({ status: 'SUCCESS', run: 2, amount: 7, note: 'paid 7' });
+      expect(await rowOf(job.id)).toMatchObject({ amount: 7, note: 'paid 7' });
+    });
+
+    it.each<[string, (em: PostgresEntityManager) => void]>([
+      ['managed', () => undefined],
+      ['cleared from its EntityManager', (em) => em.clear()],
+    ])('revoke leaves unsaved own columns of a job that is %s as they are: unsaved', async (_how, prepare) => {
+      const em = fork();
+      const job = await Invoice.create({ note: 'old', amount: 1 }, { em });
+      prepare(em);
+      job.note = 'new';
+      await shop.db.query('update invoice set amount = 2 where id = $1', [job.id]);
+      expect(await job.revoke({ reason: 'no' })).toBe('REVOKED');
+      expect(job).toMatchObject({ status: 'REVOKED', note: 'new', amount: 1, revokeReason: 'no', endedAt: expect.any(Date) as Date });
+      expect(await rowOf(job.id)).toMatchObject({ status: 'REVOKED', note: 'old' });
+      await job.save();
+      expect(await rowOf(job.id)).toMatchObject({ status: 'REVOKED', note: 'new', amount: 2 });
+    });
+  });
+
+  describe('own columns in a handler', () => {
+    const noteOf = async (id: string) => (await rowOf(id))['note'];
+    /** What the handler sees and does, of a job that is then read anew. */
+    const handled = async (handler: JobHandler<Invoice>) => {
+      using _ = shop.app.handle(Invoice, handler);
+      const job = await Invoice.create({ note: 'old' });
+      await job.enqueue();
+      return job;
+    };
+
+    it.each<[string, (task: Task<Invoice>, work: (em: PostgresEntityManager) => Promise<void>) => Promise<void>, boolean]>([
+      ['of task.em', (task, work) => task.em.transactional((em) => work(em as PostgresEntityManager)), false],
+      ['of an EntityManager that is given', (_task, work) => fork().transactional((em) => work(em as PostgresEntityManager)), true],
+      [
+        'that was begun',
+        async (task, work) => {
+          await task.em.begin();
+          try {
+            await work(task.em as PostgresEntityManager);
+            await task.em.commit();
+          } catch (error) {
+            await task.em.rollback();
+            throw error;
+          }
+        },
+        false,
+      ],
+    ])('save is part of the transaction %s: written with its commit, undone by its rollback', async (_what, transaction, given) => {
+      const seen: unknown[] = [];
+      const job = await handled(async (task, own) => {
+        const work = async (em: PostgresEntityManager) => {
+          await em.execute('update invoice set amount = amount + 1 where id = ?', [own.id]); // has the row's lock
+          own.short = 'saved';
+          await own.save(given ? { em } : {});
+          seen.push((await rowOf(own.id))['short']);
+        };
+        await transaction(task, work);
+        seen.push((await rowOf(own.id))['short']);
+        own.short = 'second';
+        await transaction(task, async (em) => {
+          await work(em);
+          own.short = 'third';
+          await own.save(given ? { em } : {});
+          throw new Error('rolled back');
+        }).catch(() => undefined);
+        seen.push((await rowOf(own.id))['short']);
+      });
+      expect(job.errorMessage ?? null).toBeNull();
+      expect(seen).toEqual([null, 'saved', 'saved', 'saved']);
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', amount: 1 });
+    });
+
+    it.each<[string, (task: Task<Invoice>, job: Invoice) => Promise<unknown>]>([
+      ['save', async (_task, job) => job.save()],
+      ['save in a transaction', async (task, job) => task.em.transactional(() => job.save())],
+      ['flush', async (task) => task.em.flush()],
+      ['flush in a transaction', async (task) => task.em.transactional((em) => em.flush())],
+      [
+        'flush of another instance of it',
+        async (task, job) => {
+          const em = task.em.fork();
+          const other = await em.findOneOrFail(Invoice, { id: job.id });
+          other.note = 'stale';
+          await em.flush();
+        },
+      ],
+    ])('%s is refused once the row was taken, and writes nothing', async (_how, write) => {
+      let refusal: unknown;
+      let aborted: unknown;
+      const job = await handled(async (task, own) => {
+        await shop.db.query(`update invoice set run = run + 1, note = 'newer' where id = $1`, [own.id]);
+        own.note = 'stale';
+        refusal = await write(task, own).catch((error: unknown) => error);
+        aborted = task.signal.aborted;
+      });
+      expect(refusal).toMatchObject({ code: 'attempt.overtaken' });
+      expect(aborted).toBe(true);
+      expect(await noteOf(job.id)).toBe('newer');
+    });
+
+    it.each<[string, (em: PostgresEntityManager, work: (em: PostgresEntityManager) => Promise<void>) => Promise<void>]>([
+      ['a flush', (em, work) => work(em)],
+      ['a flush in a transaction', (em, work) => em.transactional((inner) => work(inner as PostgresEntityManager))],
+    ])('%s writes them, with what else was changed, and leaves nothing to write', async (_what, within) => {
+      const seen: unknown[] = [];
+      const job = await handled(async (task, own) => {
+        await within(task.em as PostgresEntityManager, async (em) => {
+          own.note = 'flushed';
+          own.customer = em.create(Customer, { name: own.id });
+          await em.flush();
+          own.short = 'again';
+          await em.flush();
+        });
+        seen.push(await rowOf(own.id));
+        await shop.db.query(`update invoice set note = 'by another' where id = $1`, [own.id]);
+      });
+      expect(job.errorMessage ?? null).toBeNull();
+      expect(seen).toEqual([expect.objectContaining({ status: 'STARTED', note: 'flushed', short: 'again', customer_id: expect.any(Number) as number })]);
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', note: 'by another' });
+    });
+
+    it('a flush of another job in a handler is an ordinary one', async () => {
+      const other = await Invoice.create({ note: 'other' });
+      await handled(async (task) => {
+        const found = await task.em.findOneOrFail(Invoice, { id: other.id });
+        found.note = 'changed';
+        await task.em.flush();
+      });
+      expect(await noteOf(other.id)).toBe('changed');
     });
   });
 

@@ -96,7 +96,7 @@ async function dispatch(script: Attempt[], changes: Partial<DispatchRequest> = {
 }
 
 function handleOf(request: DispatchRequest) {
-  return connection.client.workflow.getHandle(workflowIdOf(request.jobType, request.id, request.run));
+  return connection.client.workflow.getHandle(workflowIdOf('', request));
 }
 
 /** How the workflow closed, and with what. */

@@ -49,7 +49,7 @@ describe('TemporalJobEngine', () => {
   it("starts a workflow that bears the job type, on the application's task queue", async () => {
     const request = aRequest({ priority: 2 });
     const { runId, outcome } = await engine.dispatch(request);
-    const execution = await connection.client.workflow.getHandle(`${JOB_TYPE}/${request.id}/1`).describe();
+    const execution = await connection.client.workflow.getHandle(`shop/${JOB_TYPE}/${request.id}/1`).describe();
     expect(outcome).toBe('started');
     expect(execution).toMatchObject({
       runId,
@@ -63,14 +63,14 @@ describe('TemporalJobEngine', () => {
   it('finds the running execution at a second dispatch', async () => {
     const request = aRequest();
     const first = await engine.dispatch(request);
-    expect(await engine.dispatch(request)).toEqual({ runId: first.runId, outcome: 'running' });
+    expect(await engine.dispatch(request)).toEqual({ workflowId: first.workflowId, runId: first.runId, outcome: 'running' });
   });
 
   it('finds the closed execution at a dispatch after its end', async () => {
     const request = aRequest();
     const first = await engine.dispatch(request);
     await engine.terminate(request, 'test');
-    expect(await engine.dispatch(request)).toEqual({ runId: first.runId, outcome: 'closed' });
+    expect(await engine.dispatch(request)).toEqual({ workflowId: first.workflowId, runId: first.runId, outcome: 'closed' });
     expect(await engine.describe(request)).toBe('terminated');
   });
 
@@ -86,7 +86,7 @@ describe('TemporalJobEngine', () => {
     const due = aRequest({ startAt: new Date(Date.now() - 1_000) });
     await Promise.all([engine.dispatch(later), engine.dispatch(due)]);
     const delayOf = async (request: DispatchRequest) => {
-      const { startTime, executionTime } = await connection.client.workflow.getHandle(`${JOB_TYPE}/${request.id}/1`).describe();
+      const { startTime, executionTime } = await connection.client.workflow.getHandle(`shop/${JOB_TYPE}/${request.id}/1`).describe();
       return executionTime!.getTime() - startTime.getTime();
     };
     expect(await delayOf(later)).toBeGreaterThan(3_500_000);

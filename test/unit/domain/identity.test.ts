@@ -6,30 +6,34 @@ import { parseWorkflowId, taskQueueOf, workflowIdOf } from '../../../src/domain/
 const ID = '0192d3c8-7a3e-7c3a-9d5e-0a1b2c3d4e5f';
 
 describe('workflow ids', () => {
-  it('name job type, id and run', () => {
-    expect(workflowIdOf('SendInvoice', ID, 3)).toBe(`SendInvoice/${ID}/3`);
+  it('name application, job type, id and run', () => {
+    expect(workflowIdOf('shop', { jobType: 'SendInvoice', id: ID, run: 3 })).toBe(`shop/SendInvoice/${ID}/3`);
+    expect(workflowIdOf('', { jobType: 'SendInvoice', id: ID, run: 3 })).toBe(`SendInvoice/${ID}/3`);
   });
+
+  const application = fc.constantFrom('', 'shop', 'shop-2');
+  const ref = fc.record({ jobType: fc.string({ minLength: 1 }).filter((name) => !name.includes('/')), id: fc.uuid(), run: fc.nat(5) });
 
   it('are read back as they were written, whatever the job type', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 1 }), fc.uuid(), fc.nat(), (jobType, id, run) => {
-        expect(parseWorkflowId(workflowIdOf(jobType, id, run))).toEqual({ jobType, id, run });
+      fc.property(application, ref, (name, run) => {
+        expect(parseWorkflowId(name, workflowIdOf(name, run))).toEqual({ ...run });
       }),
     );
   });
 
-  it('tell runs and jobs apart', () => {
-    const part = fc.record({ jobType: fc.string({ minLength: 1 }), id: fc.uuid(), run: fc.nat(5) });
+  it('tell applications, jobs and runs apart', () => {
     fc.assert(
-      fc.property(part, part, (a, b) => {
-        const same = a.jobType === b.jobType && a.id === b.id && a.run === b.run;
-        expect(workflowIdOf(a.jobType, a.id, a.run) === workflowIdOf(b.jobType, b.id, b.run)).toBe(same);
+      fc.property(application, ref, application, ref, (nameA, a, nameB, b) => {
+        const same = nameA === nameB && a.jobType === b.jobType && a.id === b.id && a.run === b.run;
+        expect(workflowIdOf(nameA, a) === workflowIdOf(nameB, b)).toBe(same);
       }),
     );
   });
 
   it.each([
     ['no job type', `/${ID}/1`],
+    ['another application', `SendInvoices/x/${ID}`],
     ['no run', `SendInvoice/${ID}`],
     ['a run that is no number', `SendInvoice/${ID}/x`],
     ['a negative run', `SendInvoice/${ID}/-1`],
@@ -37,7 +41,8 @@ describe('workflow ids', () => {
     ['something behind it', `SendInvoice/${ID}/1/2`],
     ['nothing', ''],
   ])('of others are not taken for ours: %s', (_what, workflowId) => {
-    expect(parseWorkflowId(workflowId)).toBeNull();
+    expect(parseWorkflowId('', workflowId)).toBeNull();
+    expect(parseWorkflowId('shop', workflowId)).toBeNull();
   });
 });
 
