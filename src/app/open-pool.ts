@@ -1,6 +1,6 @@
 // Connections of our own to the application's database: handlers that use up the application's pool, or a flush that
 // hangs, cannot keep the mirror from writing.
-import { Pool, type PoolConfig } from 'pg';
+import { Pool, type ClientBase, type PoolConfig } from 'pg';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Log } from '../domain/ports.ts';
 
@@ -31,15 +31,13 @@ export function anotherPool({ options }: Pool & { options: PoolConfig }, max: nu
     min: 0,
     connectionTimeoutMillis: options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
     application_name: 'asyncjob',
+    // Before its first use. A start-up parameter would do as well, but poolers refuse it.
+    onConnect: async (client: ClientBase) => void (await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)),
     // A half-open connection is noticed instead of waited for.
     keepAlive: true,
   });
   // Without a listener a dropped idle connection would end the process; the query in flight rejects by itself.
   pool.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror was dropped'));
-  pool.on('connect', (client) => {
-    client.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror broke'));
-    // First in the client's queue. A start-up parameter would do as well, but poolers refuse it.
-    client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`).catch(() => undefined);
-  });
+  pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'a connection of the mirror broke')));
   return pool;
 }
