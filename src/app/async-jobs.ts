@@ -11,15 +11,19 @@ import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
-import { entityManagerFor } from '../enqueue/entity-manager.ts';
+import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
 import { OwnColumns } from '../enqueue/own-columns.ts';
 import { applicationClosed, applicationOpened, runInApplication, type Application, type BoundJob } from '../entity/application.ts';
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { AsyncJobAttempt } from '../entity/async-job-attempt.ts';
 import { AsyncJobWorker } from '../entity/async-job-worker.ts';
+import { currentAttempt } from '../entity/current-attempt.ts';
+import { managerOf } from '../entity/entity-state.ts';
 import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/job-reads.ts';
 import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
+import { invalidSettings } from '../entity/invalid-settings.ts';
+import { problemsOfColumns } from '../entity/own-changes.ts';
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
@@ -39,6 +43,7 @@ import { createLog } from './log.ts';
 import { openOrm, type OpenedOrm } from './open-orm.ts';
 import { openPool } from './open-pool.ts';
 import { readSettings, type Settings } from './settings.ts';
+import { subscribe } from './subscribe.ts';
 
 export interface ConnectOptions {
   /** @default read from the environment */
@@ -76,6 +81,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
   readonly #commands: JobCommands;
   readonly #ownColumns: OwnColumns;
   readonly #handlersFolder: ConnectOptions['handlersFolder'];
+  readonly #unsubscribe: () => void;
   #teardown: Teardown | undefined;
   #ready: Promise<void> | undefined;
   #isClosed = false;
@@ -171,7 +177,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
     this.#ormIsOurs = ormIsOurs;
     this.#handlersFolder = handlersFolder;
     const afterCommit = new AfterCommit((error) => dispatcher.report(error));
-    orm.em.getEventManager().registerSubscriber(afterCommit);
     const inline = settings.engine === 'inline';
     this.#commands = new JobCommands({
       orm,
@@ -192,9 +197,10 @@ export class AsyncJobs implements Application, AsyncDisposable {
         }
       },
     });
-    const ownColumns = new OwnColumns({ orm, tables, mirror, databaseErrors: DATABASE_ERRORS });
+    const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
     this.#ownColumns = ownColumns;
-    orm.em.getEventManager().registerSubscriber(new LifecycleGuard((em, attempt, own) => ownColumns.saveFenced(em, attempt, own)));
+    const guard = new LifecycleGuard((em, attempt, job, own) => ownColumns.saveFenced(em, attempt, job, own));
+    this.#unsubscribe = subscribe(orm, { afterCommit, guard });
   }
 
   get orm(): MikroORM {
@@ -268,7 +274,16 @@ export class AsyncJobs implements Application, AsyncDisposable {
   }
 
   async wait(job: AsyncJob, options: WaitOptions): Promise<void> {
-    await untilSettled(this.#parts.orm.em, job, options);
+    const { orm } = this.#parts;
+    const ambient = orm.em.getContext(false) as EntityManager;
+    if ([managerOf(job), ambient].some((em) => em && isInOpenTransaction(em))) {
+      throw new AsyncJobError(
+        'job.wait_in_transaction',
+        `wait() for a job in an open transaction would hold that until the job ends, and a job of this transaction runs only after its commit. Wait after it.`,
+      );
+    }
+    const signal = options.signal ?? currentAttempt()?.signal;
+    await untilSettled(orm.em, job, { ...options, ...(signal ? { signal } : {}) });
     await this.refresh(job, {});
   }
 
@@ -341,11 +356,21 @@ export class AsyncJobs implements Application, AsyncDisposable {
     if (this.#isClosed) return;
     this.#isClosed = true;
     applicationClosed(this);
-    await this.#parts.dispatcher.settled();
-    await this.#engine.close();
-    await this.#teardown?.();
-    await this.#parts.pool.end();
-    if (this.#ormIsOurs) await this.orm.close();
+    try {
+      await this.#parts.dispatcher.settled();
+      await this.#engine.close();
+    } finally {
+      this.#unsubscribe();
+      try {
+        await this.#teardown?.();
+      } finally {
+        try {
+          await this.#parts.pool.end();
+        } finally {
+          if (this.#ormIsOurs) await this.orm.close();
+        }
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -365,8 +390,13 @@ function describeTables(orm: MikroORM, handlers: HandlerTable): Pick<Application
   }
   const schema = orm.config.get('schema');
   const tables = new Map<string, JobTable>();
-  for (const { jobType, jobClass } of handlers.types.values())
-    tables.set(jobType, jobTableOf(jobType, metadata.get(jobClass as never), schema));
+  const problems: string[] = [];
+  for (const { jobType, jobClass } of handlers.types.values()) {
+    const meta = metadata.get(jobClass as never);
+    problems.push(...problemsOfColumns(meta));
+    tables.set(jobType, jobTableOf(jobType, meta, schema));
+  }
+  if (problems.length > 0) throw invalidSettings('own columns', problems);
   return { tables, library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema) };
 }
 

@@ -32,7 +32,8 @@ export function anotherPool({ options }: Pool & { options: PoolConfig }, max: nu
     connectionTimeoutMillis: options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS,
     application_name: 'asyncjob',
     // Before its first use. A start-up parameter would do as well, but poolers refuse it.
-    onConnect: async (client: ClientBase) => void (await client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)),
+    // (The pool waits for the promise, although its type says void.)
+    onConnect: (client: ClientBase) => client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`) as unknown as void,
     // A half-open connection is noticed instead of waited for.
     keepAlive: true,
   });

@@ -48,6 +48,11 @@ export const ERRORS = {
     retryable: false,
     meaning: 'An attempt ran longer than runTimeout, or the job longer than totalTimeout.',
   },
+  'job.wait_in_transaction': {
+    fault: 'application',
+    retryable: false,
+    meaning: 'wait() was called in an open transaction, whose job cannot run before the commit.',
+  },
   'job.wait_timeout': { fault: 'transient', retryable: true, meaning: 'The job was not settled in time; it goes on.' },
   'attempt.overtaken': { fault: 'transient', retryable: false, meaning: 'A newer attempt or a revocation has taken the row.' },
   'relation.unsaved': { fault: 'application', retryable: false, meaning: 'A job refers to an entity that has no row yet.' },

@@ -1,13 +1,18 @@
-// Runs callbacks after the outermost commit of the transaction they were added in, and never after a rollback.
+// Runs callbacks after the outermost commit of the transaction they were added in, or others when it is rolled back.
 // MikroORM fires transaction events for savepoints too: what was added inside one moves to its parent.
-import type { EntityManager, EventSubscriber, Transaction, TransactionEventArgs } from '@mikro-orm/core';
+import type { EntityManager, Transaction, TransactionEventArgs } from '@mikro-orm/core';
 
 type Callback = () => unknown;
 
-export class AfterCommit implements EventSubscriber {
+interface Callbacks {
+  committed: Callback[];
+  rolledBack: (() => void)[];
+}
+
+export class AfterCommit {
   readonly #parentOf = new WeakMap<object, object>();
   readonly #startingIn = new WeakMap<object, object>();
-  readonly #callbacks = new WeakMap<object, Callback[]>();
+  readonly #callbacks = new WeakMap<object, Callbacks>();
   readonly #report: (error: unknown) => void;
 
   /** `report` hears what callbacks throw: the row is committed, so the caller must not. */
@@ -19,8 +24,14 @@ export class AfterCommit implements EventSubscriber {
   add(em: EntityManager, callback: Callback): boolean {
     const transaction = em.getTransactionContext() as object | undefined;
     if (!transaction) return false;
-    this.#queue(transaction).push(callback);
+    this.#of(transaction).committed.push(callback);
     return true;
+  }
+
+  /** Runs `undo` when the transaction of `em`, or one around it, is rolled back: the last one first. */
+  onRollback(em: EntityManager, undo: () => void): void {
+    const transaction = em.getTransactionContext() as object | undefined;
+    if (transaction) this.#of(transaction).rolledBack.push(undo);
   }
 
   beforeTransactionStart({ em, transaction }: TransactionEventArgs): void {
@@ -39,10 +50,12 @@ export class AfterCommit implements EventSubscriber {
     this.#callbacks.delete(transaction);
     const parent = this.#parentOf.get(transaction);
     if (parent) {
-      this.#queue(parent).push(...callbacks);
+      const inherited = this.#of(parent);
+      inherited.committed.push(...callbacks.committed);
+      inherited.rolledBack.push(...callbacks.rolledBack);
       return;
     }
-    for (const callback of callbacks) {
+    for (const callback of callbacks.committed) {
       try {
         await callback();
       } catch (error) {
@@ -51,13 +64,17 @@ export class AfterCommit implements EventSubscriber {
     }
   }
 
-  afterTransactionRollback({ transaction }: TransactionEventArgs): void {
-    if (transaction) this.#callbacks.delete(transaction);
+  // Before, since there is no after when the connection is gone.
+  beforeTransactionRollback({ transaction }: TransactionEventArgs): void {
+    const callbacks = transaction && this.#callbacks.get(transaction);
+    if (!callbacks) return;
+    this.#callbacks.delete(transaction);
+    for (const undo of callbacks.rolledBack.toReversed()) undo();
   }
 
-  #queue(transaction: object): Callback[] {
+  #of(transaction: object): Callbacks {
     let callbacks = this.#callbacks.get(transaction);
-    if (!callbacks) this.#callbacks.set(transaction, (callbacks = []));
+    if (!callbacks) this.#callbacks.set(transaction, (callbacks = { committed: [], rolledBack: [] }));
     return callbacks;
   }
 }

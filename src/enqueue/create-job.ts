@@ -4,7 +4,9 @@ import { AsyncJobError } from '../domain/errors.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import { LIFECYCLE_PROPERTIES } from '../entity/base-schema.ts';
 import { unknownName } from '../entity/closest-name.ts';
+import { shown } from '../entity/invalid-settings.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
+import { UUID } from '../entity/job-reads.ts';
 import type { JobClass } from '../entity/job-types.ts';
 import { refuseUnsavedRelations } from '../entity/own-changes.ts';
 
@@ -29,7 +31,12 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
       `'${jobTypeOf(jobClass)}': ${unknown.map((name) => unknownName(name, columns)).join('; ')}`,
     );
   }
-  const job = em.create(jobClass as never, data as never, { persist: false }) as T;
+  const { id } = data as { id?: unknown };
+  if (id !== undefined && !(typeof id === 'string' && UUID.test(id)))
+    throw new AsyncJobError('job.value_invalid', `'id' of '${jobTypeOf(jobClass)}': ${shown(id)} is no UUID.`);
+  // As PostgreSQL writes it, or the row that it returns would be another entity.
+  const input = typeof id === 'string' ? { ...data, id: id.toLowerCase() } : data;
+  const job = em.create(jobClass as never, input as never, { persist: false }) as T;
   Object.assign(job, initial);
   refuseUnsavedRelations(job);
   return job;

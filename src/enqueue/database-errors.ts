@@ -11,8 +11,10 @@ export interface DatabaseErrorKinds {
 /** The error to throw instead of `error`. */
 export function toCallerError(error: unknown, jobType: string, kinds: DatabaseErrorKinds): unknown {
   if (!(error instanceof Error) || error instanceof AsyncJobError) return error;
-  const why = error.message.split('\n').at(-1)!;
   const { code } = error as { code?: string };
+  // The transaction lost a race: whoever runs transactions again has to recognise it.
+  if (code === '40P01' || code === '40001') return error;
+  const why = meaningOf(error.message);
   if (kinds.isSchemaError(error)) {
     return new AsyncJobError(
       'database.schema',
@@ -36,4 +38,10 @@ export function toCallerError(error: unknown, jobType: string, kinds: DatabaseEr
     return new AsyncJobError('job.value_invalid', `a value does not fit its column of '${jobType}': ${why}`, { cause: error });
   }
   return error;
+}
+
+/** MikroORM's message is the statement, what PostgreSQL said, and below that its detail and hint. */
+function meaningOf(message: string): string {
+  const [said = message] = message.split(/\n - (?:detail|hint): /);
+  return said.split('\n').at(-1)!;
 }

@@ -9,7 +9,7 @@ import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { toMilliseconds } from '../entity/duration.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { EnqueueOptions, JobClass, Within } from '../entity/job-types.ts';
-import { managerOf, ownChanges, takeLifecycle, takeRow } from '../entity/own-changes.ts';
+import { managerOf, ownChanges, rememberRow, takeLifecycle, takeRow } from '../entity/own-changes.ts';
 import type { JobTable } from '../mirror/job-table.ts';
 import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/statements.ts';
 import type { AfterCommit } from './after-commit.ts';
@@ -71,8 +71,10 @@ export class JobCommands {
     this.#parts.check(jobClass, true);
     const outer = entityManagerFor(this.#parts.orm, null, options.em);
     const runs: CommittedRun[] = [];
+    let ofRows: { error: unknown } | undefined;
+    const given = passedOn(rows, (error) => (ofRows = { error }));
     const insertAll = async (em: EntityManager) => {
-      for (const chunk of chunksOf(rows, ROWS_PER_INSERT)) {
+      for (const chunk of chunksOf(given, ROWS_PER_INSERT)) {
         // A fork that shares the transaction: the caller's identity map does not grow by every row.
         const fork = em.fork({ keepTransactionContext: true });
         const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options)));
@@ -82,7 +84,9 @@ export class JobCommands {
     };
     await this.#writing(jobClass, () =>
       outer.isInTransaction() ? insertAll(outer) : outer.fork().transactional((em) => insertAll(em as EntityManager)),
-    );
+    ).catch((error: unknown) => {
+      throw ofRows ? ofRows.error : error;
+    });
     await this.#committed(outer, () => this.#dispatchAll(runs));
     return runs.map(({ id }) => id);
   }
@@ -106,6 +110,7 @@ export class JobCommands {
       terminate,
     ]);
     if (!row) return this.#statusOf(em, job); // settled already: idempotent
+    this.#parts.afterCommit.onRollback(em, rememberRow(job));
     takeLifecycle(managerOf(job) ?? em, job, row);
     if (job.run > 0 || job.runId) await this.#committed(em, () => this.#tellEngine(job, terminate, reason));
     return job.status;
@@ -127,6 +132,7 @@ export class JobCommands {
     const parameters = [job.id, options.queue ?? null, notBefore(options), options.priority ?? null, ...Object.values(own)];
     const [row] = await this.#execute(em, jobClass, statement, parameters);
     if (!row) throw await this.#refusal(em, job, verb);
+    this.#parts.afterCommit.onRollback(em, rememberRow(job));
     takeRow(managerOf(job) ?? em, job, row);
     await this.#committed(em, () => this.#dispatch(job));
   }
@@ -233,6 +239,16 @@ export function notPersisted(job: AsyncJob, code: ErrorCode = 'job.not_persisted
     code,
     `${jobTypeOf(classOf(job))} ${job.id} has no row: it was never flushed, its transaction was rolled back, or it was deleted. Create it anew with ${classOf(job).name}.create().`,
   );
+}
+
+/** What iterating throws is the caller's own error, and no database's. */
+function* passedOn<T>(items: Iterable<T>, onError: (error: unknown) => void): Generator<T> {
+  try {
+    yield* items;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
 }
 
 function* chunksOf<T>(items: Iterable<T>, size: number): Generator<T[]> {

@@ -6,10 +6,11 @@ import type { JobMirror, OwnChanges, Row } from '../domain/ports.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { JobClass, Within } from '../entity/job-types.ts';
-import { managerOf, ownChanges, ownChangesSaved, takeRow } from '../entity/own-changes.ts';
+import { managerOf, ownChanges, ownChangesSaved, rememberRow, takeRow } from '../entity/own-changes.ts';
 import { currentAttempt, type CurrentAttempt } from '../entity/current-attempt.ts';
 import type { JobTable } from '../mirror/job-table.ts';
 import { savedStatement } from '../mirror/statements.ts';
+import type { AfterCommit } from './after-commit.ts';
 import { toCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import { entityManagerFor, isInOpenTransaction } from './entity-manager.ts';
 import { execute } from './execute.ts';
@@ -19,6 +20,7 @@ export interface OwnColumnsParts {
   orm: MikroORM;
   tables: ReadonlyMap<string, JobTable>;
   mirror: JobMirror;
+  afterCommit: AfterCommit;
   databaseErrors: DatabaseErrorKinds;
 }
 
@@ -48,7 +50,7 @@ export class OwnColumns {
     if (columns.length === 0) return;
     const attempt = attemptOf(job);
     if (attempt) {
-      await this.saveFenced([em, manager].find(isInOpenTransaction) ?? em, attempt, own);
+      await this.saveFenced([em, manager].find(isInOpenTransaction) ?? em, attempt, job, own);
     } else {
       const { name, columns: c } = this.#table(job);
       const assignments = [...columns.map((column, i) => `${column} = $${i + 2}`), `${c['updatedAt']} = now()`].join(', ');
@@ -57,17 +59,18 @@ export class OwnColumns {
         ...Object.values(own),
       ]);
       if (rows.length === 0) throw notPersisted(job);
+      this.#parts.afterCommit.onRollback(em, rememberRow(job));
     }
     ownChangesSaved(manager, job);
   }
 
   /**
    * Own columns of the job of an attempt, unless its row was taken: in the transaction of `em` when it is in one (any
-   * other connection would wait for what that has locked), else through the mirror.
+   * other connection would wait for what that has locked), else through the mirror. `job`: whichever instance of it.
    *
    * @throws AsyncJobError `attempt.overtaken`
    */
-  async saveFenced(em: EntityManager, attempt: CurrentAttempt, own: OwnChanges): Promise<void> {
+  async saveFenced(em: EntityManager, attempt: CurrentAttempt, job: AsyncJob, own: OwnChanges): Promise<void> {
     const { ref } = attempt;
     let isMine: boolean;
     try {
@@ -82,6 +85,7 @@ export class OwnColumns {
       throw toCallerError(error, ref.jobType, this.#parts.databaseErrors);
     }
     if (!isMine) throw overtaken(attempt);
+    this.#parts.afterCommit.onRollback(em, rememberRow(job));
   }
 
   async #execute(em: EntityManager, job: AsyncJob, statement: string, parameters: unknown[]): Promise<Row[]> {

@@ -140,7 +140,7 @@ export abstract class AsyncJob {
   /**
    * Resolves with the job when it is settled: SUCCESS, FAILURE or REVOKED (none of which it throws).
    *
-   * @throws AsyncJobError `job.wait_timeout`, `job.not_found`; the signal's reason
+   * @throws AsyncJobError `job.wait_timeout`, `job.not_found`, `job.wait_in_transaction`; the signal's reason
    */
   async wait(options: WaitOptions = {}): Promise<this> {
     await applicationOf(this).wait(this, options);

@@ -8,11 +8,11 @@ import { toMilliseconds } from './duration.ts';
 import { jobTypeOf } from './job-class.ts';
 import type { JobClass, WaitOptions } from './job-types.ts';
 
-const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+export const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 export async function getJob<T extends AsyncJob>(em: EntityManager, jobClass: JobClass<T>, id: string): Promise<T | null> {
   // Anything else PostgreSQL would refuse: there is no such job.
-  return UUID.test(id) ? ((await em.findOne(jobClass as never, { id } as never)) as T | null) : null;
+  return UUID.test(id) ? ((await em.findOne(jobClass as never, { id: id.toLowerCase() } as never)) as T | null) : null;
 }
 
 export async function findJobs<T extends AsyncJob, H extends string = never>(
@@ -44,7 +44,10 @@ export async function untilSettled(em: EntityManager, job: AsyncJob, { timeout, 
   for (let pauseMs = FIRST_LOOK_MS; ; pauseMs = Math.min(pauseMs * 1.5, LOOK_MAX_MS)) {
     signal?.throwIfAborted();
     // A fork each time: no identity map, no transaction, no snapshot of an older state.
-    const row = (await em.fork().findOne(jobClass as never, { id: job.id } as never, { fields: ['status'] as never })) as {
+    const row = (await em.fork().findOne(jobClass as never, { id: job.id } as never, {
+      fields: ['status'] as never,
+      filters: false, // those of the application's lists
+    })) as {
       status: Status;
     } | null;
     if (!row) throw new AsyncJobError('job.not_found', `${jobTypeOf(jobClass)} ${job.id} has no row any more.`);

@@ -25,6 +25,7 @@ export interface EnqueueOptions extends Within {
 export interface WaitOptions {
   /** @default no limit */
   timeout?: Duration;
+  /** @default in a handler `task.signal`, so that the wait ends with the attempt */
   signal?: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 // Between entities and rows: what the caller changed in a job's own columns, and how a row that a statement of ours
 // returned gets into the entity. MikroORM's unit of work is only read, never told to compute: that would count as saved.
-import { ReferenceKind, type EntityMetadata, type EntityProperty } from '@mikro-orm/core';
+import { ReferenceKind, Utils, type EntityMetadata, type EntityProperty } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { OwnChanges, Row } from '../domain/ports.ts';
@@ -22,15 +22,36 @@ export function ownChanges(em: EntityManager, job: AsyncJob): OwnChanges {
   refuseUnsavedRelations(job);
   const comparator = em.getComparator();
   const changed = comparator.diffEntities(meta.class as never, original, comparator.prepareEntity(job as never)) as Record<string, unknown>;
-  return Object.assign({}, ...Object.entries(changed).map(([property, value]) => ownColumns(meta, property, value))) as OwnChanges;
+  return Object.assign({}, ...Object.entries(changed).map(([property, value]) => ownColumns(em, meta, property, value))) as OwnChanges;
 }
 
 /** The columns of one property, with their values; none when it is a lifecycle column or has no column. */
-export function ownColumns(meta: EntityMetadata, property: string, value: unknown): OwnChanges {
+export function ownColumns(em: EntityManager, meta: EntityMetadata, property: string, value: unknown): OwnChanges {
   const { fieldNames, kind } = meta.properties[property as never] as EntityProperty;
   if (BASE.has(property) || kind === ReferenceKind.ONE_TO_MANY || kind === ReferenceKind.MANY_TO_MANY) return {};
   const values = fieldNames.length > 1 ? ((value ?? []) as unknown[]) : [value];
-  return Object.fromEntries(fieldNames.map((column, i) => [`"${column}"`, values[i] ?? null]));
+  return Object.fromEntries(fieldNames.map((column, i) => [`"${column}"`, forDriver(em, values[i])]));
+}
+
+// What MikroORM's query builder does with a value before it gets to the driver, which has ways of its own: a Date in the
+// process's time zone, an array as PostgreSQL's, not JSON.
+function forDriver(em: EntityManager, value: unknown): unknown {
+  if (value instanceof Date) {
+    const isValid = !Number.isNaN(value.getTime()); // what is none is refused by the database
+    return isValid && em.config.get('forceUtcTimezone') ? value.toISOString() : value;
+  }
+  return Array.isArray(value) || Utils.isPlainObject(value) ? JSON.stringify(value) : (value ?? null);
+}
+
+/** Own columns that statements of this library could not write, or not read back, as MikroORM does. */
+export function problemsOfColumns(meta: EntityMetadata): string[] {
+  return meta.props.flatMap(({ name, hasConvertToDatabaseValueSQL, hasConvertToJSValueSQL }) =>
+    hasConvertToDatabaseValueSQL || hasConvertToJSValueSQL
+      ? [
+          `${meta.className}.${name}: its type is converted by SQL (convertToDatabaseValueSQL, convertToJSValueSQL); convert the value itself`,
+        ]
+      : [],
+  );
 }
 
 /**
@@ -89,4 +110,18 @@ export function ownChangesSaved(em: EntityManager, job: AsyncJob): void {
 
 function takeSnapshot(em: EntityManager, job: AsyncJob): void {
   stateOf(job)!.__originalEntityData = em.getComparator().prepareEntity(job as never) as Record<string, unknown>;
+}
+
+/** Remembers what the job says of its row; the function returned restores it, so that what was written since is unsaved again. */
+export function rememberRow(job: AsyncJob): () => void {
+  const state = stateOf(job)!;
+  const original = state.__originalEntityData && { ...state.__originalEntityData };
+  const values = Object.fromEntries(
+    BASE_PROPERTIES.filter((name) => name !== 'id').map((name) => [name, (job as unknown as Record<string, unknown>)[name]]),
+  );
+  return () => {
+    Object.assign(job, values);
+    if (original) state.__originalEntityData = original;
+    else delete state.__originalEntityData;
+  };
 }

@@ -19,7 +19,12 @@ export interface LibraryTables {
 export function jobTableOf(jobType: string, meta: EntityMetadata, defaultSchema?: string): JobTable {
   const columns: Record<string, string> = {};
   for (const property of Object.values(meta.properties)) {
-    const { name, fieldNames, persist, formula } = property as { name: string; fieldNames?: string[]; persist?: boolean; formula?: unknown };
+    const { name, fieldNames, persist, formula } = property as {
+      name: string;
+      fieldNames?: string[];
+      persist?: boolean;
+      formula?: unknown;
+    };
     if (persist === false || formula !== undefined) continue; // no column
     if (fieldNames?.length === 1) columns[name] = quoted(fieldNames[0]!);
   }

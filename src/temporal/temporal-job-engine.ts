@@ -71,7 +71,11 @@ export class TemporalJobEngine implements JobEngine {
     }
     const description = await this.#unlessGone(() => this.#handleOf(request).describe());
     if (description === null) return null;
-    return { workflowId: description.workflowId, runId: description.runId, outcome: statusOf(description.status.name) === 'running' ? 'running' : 'closed' };
+    return {
+      workflowId: description.workflowId,
+      runId: description.runId,
+      outcome: statusOf(description.status.name) === 'running' ? 'running' : 'closed',
+    };
   }
 
   #toStartOptions(request: DispatchRequest): WorkflowStartOptions {

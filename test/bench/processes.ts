@@ -40,11 +40,24 @@ try {
 async function secondsWith(processes: number): Promise<number> {
   const concurrency = Math.max(1, 4 / processes);
   const main = path.resolve(import.meta.dirname, '../../dist/src/cli/main.js');
-  const args = ['worker', '-A', path.join(import.meta.dirname, 'cpu-app'), '-l', 'info', '-p', String(processes), '-c', String(concurrency)];
+  const args = [
+    'worker',
+    '-A',
+    path.join(import.meta.dirname, 'cpu-app'),
+    '-l',
+    'info',
+    '-p',
+    String(processes),
+    '-c',
+    String(concurrency),
+  ];
   const worker = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let ready = 0;
-  createInterface({ input: worker.stdout }).on('line', (line) => void (line.includes('"msg":"ready"') && ready++));
-  while (ready < processes) await pause(50);
+  await new Promise<void>((resolve) => {
+    let left = processes;
+    createInterface({ input: worker.stdout }).on('line', (line) => {
+      if (line.includes('"msg":"ready"') && --left === 0) resolve();
+    });
+  });
   const startedAt = performance.now();
   const ids = await Compute.enqueueMany(Array.from({ length: JOBS }, () => ({ hashes: HASHES })));
   while ((await Compute.count({ id: { $in: ids }, status: 'SUCCESS' })) < JOBS) await pause(20);

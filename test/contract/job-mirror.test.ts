@@ -18,7 +18,12 @@ describe('the mirror', () => {
     shop = await openShop({ engine: 'inline' });
     const metadata = shop.app.orm.getMetadata();
     const tables = new Map([['SendInvoice', jobTableOf('SendInvoice', metadata.get(SendInvoice))]]);
-    mirror = new PostgresJobMirror(shop.db, tables, libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }), 'shop');
+    mirror = new PostgresJobMirror(
+      shop.db,
+      tables,
+      libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }),
+      'shop',
+    );
   });
   afterAll(() => shop?.[Symbol.asyncDispose]());
   beforeEach(async () => {

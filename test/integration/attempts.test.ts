@@ -66,7 +66,10 @@ describe('an attempt', () => {
   });
 
   it('hears of a revocation that Temporal never heard of', async () => {
-    using _ = shop.app.handle(SendInvoice, (task) => new Promise((_, reject) => task.signal.addEventListener('abort', () => reject(task.signal.reason as Error))));
+    using _ = shop.app.handle(
+      SendInvoice,
+      (task) => new Promise((_, reject) => task.signal.addEventListener('abort', () => reject(task.signal.reason as Error))),
+    );
     const job = await SendInvoice.enqueue();
     await until(async () => (await job.refresh()).status === 'STARTED');
     await shop.db.query(`update send_invoice set revoke_requested_at = now(), revoke_reason = 'by hand' where id = $1`, [job.id]);
@@ -78,7 +81,11 @@ describe('an attempt', () => {
       task.progress(0.25, 'a quarter');
       throw new Error('stop');
     });
-    expect(await (await SendInvoice.enqueue()).wait({ timeout: '20 seconds' })).toMatchObject({ status: 'FAILURE', progress: 0.25, progressMessage: 'a quarter' });
+    expect(await (await SendInvoice.enqueue()).wait({ timeout: '20 seconds' })).toMatchObject({
+      status: 'FAILURE',
+      progress: 0.25,
+      progressMessage: 'a quarter',
+    });
   });
 
   it('of a run that was executed before, although the row does not know, becomes the next run', async () => {
@@ -115,6 +122,8 @@ describe('two copies of an application in one namespace', () => {
     await using copy = await openShop({ name: `copy-${crypto.randomUUID().slice(0, 8)}` });
     const twin = await copy.app.of(SendInvoice).enqueue({ id: job.id }, { delay: '1 hour' });
     await twin.revoke({ terminate: true });
-    expect((await original.app.temporal.workflow.getHandle(`${original.app.name}/SendInvoice/${job.id}/1`).describe()).status.name).toBe('RUNNING');
+    expect((await original.app.temporal.workflow.getHandle(`${original.app.name}/SendInvoice/${job.id}/1`).describe()).status.name).toBe(
+      'RUNNING',
+    );
   });
 });

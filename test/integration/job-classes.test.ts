@@ -1,6 +1,16 @@
 // Job classes on a real PostgreSQL: their tables, what create() and a flush write, which application a call belongs to,
 // and what is refused.
-import { EntityCaseNamingStrategy, EntitySchema, UniqueConstraintViolationException, type EntityManager, type Opt } from '@mikro-orm/core';
+import {
+  DeadlockException,
+  defineEntity,
+  EntityCaseNamingStrategy,
+  EntitySchema,
+  IsolationLevel,
+  Type,
+  UniqueConstraintViolationException,
+  type EntityManager,
+  type Opt,
+} from '@mikro-orm/core';
 import { defineConfig as ormConfig, MikroORM, type EntityManager as PostgresEntityManager, type Options } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import pino from 'pino';
@@ -47,6 +57,26 @@ class Invoice extends asyncJob(
   }
 }
 class Receipt extends asyncJob('Receipt', { amount: p.integer() }) {}
+const AddressSchema = defineEntity({
+  name: 'Address',
+  embeddable: true,
+  properties: { street: p.string().nullable(), since: p.datetime().nullable() },
+});
+class Address extends AddressSchema.class {}
+AddressSchema.setClass(Address);
+class Typed extends asyncJob('Typed', {
+  at: p.datetime().nullable(),
+  wall: p.datetime().columnType('timestamp(3)').nullable(),
+  day: p.date().nullable(),
+  file: p.blob().nullable(),
+  tags: p.array().nullable(),
+  data: p.json().nullable(),
+  big: p.bigint().nullable(),
+  price: p.decimal().nullable(),
+  address: () => p.embedded(Address).nullable(),
+  asObject: () => p.embedded(Address).object().nullable(),
+  several: () => p.embedded(Address).array().nullable(),
+}) {}
 class Stranger extends asyncJob('Stranger', { note: p.text().nullable() }) {}
 const CLASSES: JobClass[] = [Invoice, Receipt, Flaky];
 const NOWHERE = '0192d3c8-7a3e-7c3a-9d5e-0a1b2c3d4e5f';
@@ -253,6 +283,28 @@ describe('a job class', () => {
       expect((await Invoice.create({ id, amount: 1 })).id).toBe(id);
       await expect(Invoice.create({ id })).rejects.toBeInstanceOf(UniqueConstraintViolationException);
     });
+
+    it('takes an id in capitals as PostgreSQL does: in small letters', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const em = fork();
+      const id = crypto.randomUUID();
+      const job = await Invoice.create({ id: id.toUpperCase() }, { em });
+      expect(job.id).toBe(id);
+      expect(await job.enqueue()).toMatchObject({ id, status: 'SUCCESS' });
+      expect(await Invoice.get(id.toUpperCase(), { em })).toBe(job);
+      const many = [crypto.randomUUID(), crypto.randomUUID()];
+      expect(await Invoice.enqueueMany(many.map((each) => ({ id: each.toUpperCase() })))).toEqual(many);
+    });
+
+    it.each([['nonsense'], [''], [12], [null], ['{0192d3c8-7a3e-7c3a-9d5e-0a1b2c3d4e5f}'], ['0192d3c87a3e7c3a9d5e0a1b2c3d4e5f']])(
+      'refuses the id %o, which is none, before it is sent',
+      async (id) => {
+        using _ = shop.app.handle(Invoice, () => {});
+        const refusal = { code: 'job.value_invalid', message: expect.stringMatching(/'id'.*no UUID/) as string };
+        await expect(Invoice.create({ id } as never)).rejects.toMatchObject(refusal);
+        await expect(Invoice.enqueueMany([{ id } as never])).rejects.toMatchObject(refusal);
+      },
+    );
 
     it('leaves a unique violation of an own column as MikroORM’s own error', async () => {
       await Invoice.create({ reference: 'R-1' });
@@ -530,6 +582,91 @@ describe('a job class', () => {
     });
   });
 
+  describe('after a rollback', () => {
+    const moves: [string, (job: Invoice, em: PostgresEntityManager) => Promise<unknown>][] = [
+      ['enqueue', (job, em) => job.enqueue({ em })],
+      ['retry', (job, em) => job.retry({ em })],
+      ['revoke', (job, em) => job.revoke({ em })],
+      ['save', (job, em) => job.save({ em })],
+    ];
+    const ways: [string, (em: PostgresEntityManager, work: (em: PostgresEntityManager) => Promise<unknown>) => Promise<unknown>][] = [
+      ['of a transaction', (em, work) => em.transactional((inner) => work(inner as PostgresEntityManager))],
+      [
+        'of a savepoint',
+        // Of another EntityManager: the end of the outer transaction would flush the job.
+        (_em, work) =>
+          fork().transactional((outer) => outer.transactional((inner) => work(inner as PostgresEntityManager)).catch(() => undefined)),
+      ],
+      [
+        'around a released savepoint',
+        (em, work) =>
+          em.transactional(async (outer) => {
+            let failure: unknown;
+            await outer.transactional((inner) => work(inner as PostgresEntityManager).catch((error: unknown) => (failure = error)));
+            throw failure;
+          }),
+      ],
+      [
+        'that was begun',
+        async (em, work) => {
+          await em.begin();
+          await work(em).finally(() => em.rollback());
+        },
+      ],
+    ];
+    const fields = ({ status, run, queue, enqueuedAt, endedAt, revokeRequestedAt, updatedAt }: Invoice) => ({
+      status,
+      run,
+      queue,
+      enqueuedAt: enqueuedAt ?? null,
+      endedAt: endedAt ?? null,
+      revokeRequestedAt: revokeRequestedAt ?? null,
+      updatedAt,
+    });
+
+    it.each(moves.flatMap(([verb, move]) => ways.map(([way, transaction]) => [verb, way, move, transaction] as const)))(
+      'the job says of %s what it said before, and what is unsaved of it is so again: %s',
+      async (verb, _way, move, transaction) => {
+        using _ = shop.app.handle(Invoice, (task, job) => {
+          if (task.run === 1 && verb === 'retry') throw new Error('as told');
+          job.short = 'handled';
+        });
+        const em = fork();
+        const job = verb === 'retry' ? await Invoice.enqueue({ note: 'old' }, { em }) : await Invoice.create({ note: 'old' }, { em });
+        const before = fields(job);
+        let during = before;
+        job.note = 'new';
+        await transaction(em, async (inner) => {
+          await move(job, inner);
+          during = fields(job);
+          throw new Error('rolled back');
+        }).catch(() => undefined);
+        expect(verb === 'save' || during.updatedAt > before.updatedAt || during.status !== before.status).toBe(true);
+        expect([fields(job), job.note]).toEqual([before, 'new']);
+        expect(await rowOf(job.id)).toMatchObject({ status: before.status, run: before.run, note: 'old' });
+        await move(job, fork());
+        const note = verb === 'revoke' ? 'old' : 'new';
+        expect(await rowOf(job.id)).toMatchObject({ note, short: verb === 'enqueue' || verb === 'retry' ? 'handled' : null });
+      },
+    );
+
+    it('says what was before the first of several moves', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const em = fork();
+      const job = await Invoice.create({ note: 'old' }, { em });
+      await em.begin();
+      job.note = 'saved';
+      await job.save();
+      job.note = 'enqueued';
+      await job.enqueue();
+      await job.revoke();
+      await em.rollback();
+      expect(job).toMatchObject({ status: 'NEW', run: 0, note: 'enqueued' });
+      await job.enqueue();
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', run: 1, note: 'enqueued' });
+    });
+  });
+
   describe('own columns in a handler', () => {
     const noteOf = async (id: string) => (await rowOf(id))['note'];
     /** What the handler sees and does, of a job that is then read anew. */
@@ -579,7 +716,7 @@ describe('a job class', () => {
       });
       expect(job.errorMessage ?? null).toBeNull();
       expect(seen).toEqual([null, 'saved', 'saved', 'saved']);
-      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', amount: 1 });
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', amount: 1, short: 'third' });
     });
 
     it.each<[string, (task: Task<Invoice>, job: Invoice) => Promise<unknown>]>([
@@ -627,8 +764,33 @@ describe('a job class', () => {
         await shop.db.query(`update invoice set note = 'by another' where id = $1`, [own.id]);
       });
       expect(job.errorMessage ?? null).toBeNull();
-      expect(seen).toEqual([expect.objectContaining({ status: 'STARTED', note: 'flushed', short: 'again', customer_id: expect.any(Number) as number })]);
+      expect(seen).toEqual([
+        expect.objectContaining({ status: 'STARTED', note: 'flushed', short: 'again', customer_id: expect.any(Number) as number }),
+      ]);
       expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', note: 'by another' });
+    });
+
+    it('a flush of nothing else leaves nothing to write, either', async () => {
+      const job = await handled(async (task, own) => {
+        own.note = 'flushed';
+        await task.em.flush();
+        await shop.db.query(`update invoice set note = 'by another' where id = $1`, [own.id]);
+        await task.em.flush();
+      });
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', note: 'by another' });
+    });
+
+    it('what a flush wrote in a transaction that was rolled back is written with SUCCESS', async () => {
+      const job = await handled(async (task, own) => {
+        own.note = 'flushed';
+        await task.em
+          .transactional(async (em) => {
+            await em.flush();
+            throw new Error('rolled back');
+          })
+          .catch(() => undefined);
+      });
+      expect(await rowOf(job.id)).toMatchObject({ status: 'SUCCESS', note: 'flushed' });
     });
 
     it('a flush of another job in a handler is an ordinary one', async () => {
@@ -874,6 +1036,117 @@ describe('a job class', () => {
     });
   });
 
+  describe('wait', () => {
+    const refusal = { code: 'job.wait_in_transaction' };
+
+    it('in a transaction is refused at once: nothing runs before its commit', async () => {
+      const em = fork();
+      const [own, foreign] = [await Invoice.create({}, { em }), await Invoice.create()];
+      await em.begin();
+      await expect(own.wait({ timeout: '1 second' })).rejects.toMatchObject(refusal);
+      await em.rollback();
+      await fork().transactional(async () => {
+        await expect(own.wait({ timeout: '1 second' })).rejects.toMatchObject(refusal);
+        await expect(foreign.wait({ timeout: '1 second' })).rejects.toMatchObject(refusal);
+      });
+    });
+
+    it.each<[string, (work: (em: PostgresEntityManager) => Promise<void>) => Promise<unknown>]>([
+      ['a transaction', (work) => fork().transactional((em) => work(em as PostgresEntityManager))],
+      ['a savepoint', (work) => fork().transactional((outer) => outer.transactional((em) => work(em as PostgresEntityManager)))],
+    ])('resolves after the commit of %s', async (_what, transaction) => {
+      using _ = shop.app.handle(Invoice, () => {});
+      let job!: Invoice;
+      await transaction(async (em) => void (job = await Invoice.enqueue({}, { em })));
+      expect(await job.wait({ timeout: '5 seconds' })).toMatchObject({ status: 'SUCCESS' });
+    });
+
+    it('in a handler ends with its attempt, unless it has a signal of its own', async () => {
+      const other = await Invoice.create();
+      let started = () => {};
+      const isStarted = new Promise<void>((resolve) => (started = resolve));
+      const own = AbortSignal.timeout(1_500);
+      let ended: unknown[] = [];
+      using _ = shop.app.handle(Receipt, async (task) => {
+        started();
+        ended = await Promise.all([
+          other.wait({ timeout: '3 seconds' }).catch((error: unknown) => error === task.signal.reason),
+          (await Invoice.get(other.id))!.wait({ signal: own }).catch((error: unknown) => error === own.reason),
+        ]);
+        task.signal.throwIfAborted();
+      });
+      const job = await Receipt.create({ amount: 1 }, { em: fork() });
+      const running = job.enqueue();
+      await isStarted;
+      expect(await (await Receipt.get(job.id))!.revoke()).toBe('STARTED');
+      await running;
+      expect([job.status, ended]).toEqual(['REVOKED', [true, true]]);
+    });
+  });
+
+  describe('errors of the database', () => {
+    it('pass as they are when the transaction has lost a race: it can be run again', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const [one, two] = [fork(), fork()];
+      const customer = one.create(Customer, { name: 'Ada' });
+      await one.flush();
+      const job = await Invoice.create({}, { em: one });
+      await one.begin();
+      await two.begin();
+      await one.execute(`set local deadlock_timeout = '50ms'`);
+      await two.execute(`set local deadlock_timeout = '1min'`);
+      await one.execute('update customer set name = ? where id = ?', ['one', customer.id]);
+      await two.execute('update invoice set amount = 1 where id = ?', [job.id]);
+      const waiting = two.execute('update customer set name = ? where id = ?', ['two', customer.id]);
+      const deadlock = await job.enqueue().catch((error: unknown) => error);
+      await one.rollback();
+      await waiting;
+      await two.commit();
+
+      await one.begin({ isolationLevel: IsolationLevel.REPEATABLE_READ });
+      await one.execute('select 1 from invoice');
+      await shop.db.query('update invoice set amount = 2 where id = $1', [job.id]);
+      const serialization = await job.enqueue().catch((error: unknown) => error);
+      await one.rollback();
+      expect(deadlock).toBeInstanceOf(DeadlockException);
+      expect(deadlock).toMatchObject({ code: '40P01' });
+      expect(serialization).toMatchObject({ code: '40001', name: 'DeadlockException' });
+    });
+
+    it('say what PostgreSQL said, not its hint', async () => {
+      const job = await Invoice.create();
+      await shop.db.query('alter table invoice rename column short to shorts');
+      try {
+        job.short = 'x';
+        const refused = job.save();
+        await expect(refused).rejects.toMatchObject({ code: 'database.schema' });
+        await expect(refused).rejects.toThrow('(column "short" of relation "invoice" does not exist)');
+        await expect(Invoice.find({ short: 'x' })).rejects.toThrow(/\(column [^\n]*short does not exist\)/);
+      } finally {
+        await shop.db.query('alter table invoice rename column shorts to short');
+      }
+      await expect(Invoice.create({ customer: 999_999 })).rejects.toThrow(
+        /\(insert or update on table "invoice" violates foreign key [^\n]+\)/,
+      );
+      await expect(Invoice.create({ short: 'much too long' })).rejects.toThrow(/: value too long for type character varying\(8\)$/);
+    });
+
+    it.each([
+      [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })],
+      [Object.assign(new Error('of the rows'), { name: 'ValidationError' })],
+      [Object.assign(new Error('of the rows'), { code: '42P01' })],
+    ])('are not what the rows of enqueueMany throw themselves: %o', async (error) => {
+      using _ = shop.app.handle(Receipt, () => {});
+      const rows = function* () {
+        yield { amount: 1 };
+        throw error;
+      };
+      const before = await Receipt.count();
+      await expect(Receipt.enqueueMany(rows())).rejects.toBe(error);
+      expect(await Receipt.count()).toBe(before);
+    });
+  });
+
   describe('that is not among the entities', () => {
     const refusal = { code: 'job.not_an_entity', message: expect.stringContaining("'Stranger'") as string };
 
@@ -990,11 +1263,147 @@ describe('names in the database', () => {
     expect(await lifeIn(opened, Renamed, 'jobs.renamed')).toEqual(LIFE);
   });
 
+  it('are those of a job that a filter of the application hides, too', async () => {
+    const filters = { visible: { name: 'visible', cond: { anyNote: 'visible' }, entity: ['Renamed'], default: true } };
+    await using opened = await openWith(jobs(Renamed), { orm: { filters: filters as never } });
+    const job = await opened.app.of(Renamed).create({ anyNote: 'hidden' });
+    await job.revoke();
+    expect(await job.wait({ timeout: '5 seconds' })).toMatchObject({ status: 'REVOKED', anyNote: 'hidden' });
+  });
+
   it('may follow another naming strategy', async () => {
     await using opened = await openWith(jobs(Renamed), { orm: { namingStrategy: EntityCaseNamingStrategy } });
     const { rows } = await opened.db.query(`select column_name from information_schema.columns where table_name = 'renamed'`);
     expect(rows).toEqual(expect.arrayContaining([{ column_name: 'anyNote' }, { column_name: 'createdAt' }]));
     expect(await lifeIn(opened, Renamed, 'renamed')).toEqual(LIFE);
+  });
+});
+
+describe('own columns of every kind', () => {
+  const VALUES = {
+    at: new Date('2026-01-02T03:04:05.678Z'),
+    wall: new Date('2026-07-02T03:04:05.678Z'),
+    day: '2026-01-02',
+    file: Buffer.from([0, 1, 255]),
+    tags: ['a', 'b,"c"'],
+    data: [{ a: [1] }, 'x'],
+    big: 12n,
+    price: '1.50',
+    address: { street: 'here', since: new Date('2026-01-02T03:04:05.678Z') },
+    asObject: { street: 'there', since: new Date('2026-01-02T03:04:05.678Z') },
+    several: [{ street: 'one', since: null }, { street: 'two' }],
+  };
+  let zone: string | undefined;
+  let opened: Opened;
+  beforeAll(async () => {
+    zone = process.env['TZ'];
+    process.env['TZ'] = 'America/New_York';
+    opened = await openWith(jobs(Typed));
+  });
+  afterAll(async () => {
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+    await opened?.[Symbol.asyncDispose]();
+  });
+  const writtenAs = async (write: (job: Typed, em: PostgresEntityManager) => Promise<unknown>) => {
+    const em = opened.app.orm.em.fork() as PostgresEntityManager;
+    const job = await opened.app.of(Typed).create({ data: null }, { em });
+    await write(job, em);
+    const columns = 'at, wall::text as wall, day, file, tags, data, big, price, address_street, address_since, as_object, several';
+    return (await opened.db.query(`select ${columns} from typed where id = $1`, [job.id])).rows[0] as Record<string, unknown>;
+  };
+
+  it.each<[string, (job: Typed, em: PostgresEntityManager) => Promise<unknown>]>([
+    ['save', async (job, em) => (em.assign(job, VALUES as never), job.save())],
+    ['enqueue', async (job, em) => (em.assign(job, VALUES as never), job.enqueue())],
+    ['the end of a handler', async (job) => job.enqueue()],
+    ['a flush in a handler', async (job) => job.enqueue()],
+  ])('are written by %s as by a flush', async (what, write) => {
+    using _ = opened.app.handle(Typed, async (task, job) => {
+      if (what === 'enqueue') return;
+      task.em.assign(job, VALUES as never);
+      if (what === 'a flush in a handler') await task.em.flush();
+    });
+    const flushed = await writtenAs(async (job, em) => (em.assign(job, VALUES as never), em.flush()));
+    expect(flushed).toMatchObject({ at: VALUES.at, wall: '2026-07-02 03:04:05.678', file: VALUES.file, as_object: { street: 'there' } });
+    expect(await writtenAs(write)).toEqual(flushed);
+  });
+
+  it('but those that are converted by SQL are refused by connect', async () => {
+    class Upper extends Type<string, string> {
+      override convertToDatabaseValueSQL(key: string) {
+        return `upper(${key})`;
+      }
+      override getColumnType() {
+        return 'text';
+      }
+    }
+    class Lower extends Type<string, string> {
+      override convertToJSValueSQL(key: string) {
+        return `lower(${key})`;
+      }
+      override getColumnType() {
+        return 'text';
+      }
+    }
+    class Shouting extends asyncJob('Shouting', { loud: p.type(Upper as never).nullable(), soft: p.type(Lower as never).nullable() }) {}
+    const refusal = await openWith(jobs(Shouting), { tables: false }).catch((error: unknown) => error as Error);
+    expect(refusal).toMatchObject({ code: 'settings.invalid' });
+    for (const property of ['Shouting.loud', 'Shouting.soft']) expect((refusal as Error).message).toContain(property);
+  });
+});
+
+describe('closing an application', () => {
+  const options = { log: pino({ level: 'silent' }), settings: readSettings({}, { engine: 'inline' }) };
+
+  it('closes everything although its teardown throws, and says so', async () => {
+    await using database = await freshDatabase();
+    let orm!: MikroORM;
+    const app = await AsyncJobs.connect(
+      {
+        engine: 'inline',
+        orm: async () => (orm = await MikroORM.init(ormConfig({ clientUrl: database.url, entities: [...jobs(Receipt)] }))),
+        setup: () => () => {
+          throw new Error('of the teardown');
+        },
+      },
+      options,
+    );
+    await app.orm.schema.create();
+    await expect(app.close()).rejects.toThrow('of the teardown');
+    expect(await orm.isConnected()).toBe(false);
+    expect([...openApplications()]).toEqual([]);
+    await app.close();
+  });
+
+  it('leaves nothing of it in an ORM that goes on', async () => {
+    await using database = await freshDatabase();
+    const orm = await MikroORM.init(ormConfig({ clientUrl: database.url, entities: [Customer, ...jobs(Invoice)] }));
+    try {
+      await orm.schema.create();
+      const counts = [];
+      for (let i = 0; i < 3; i++) {
+        await using app = await AsyncJobs.connect({ engine: 'inline', orm }, options);
+        const em = orm.em.fork();
+        const ran: string[] = [];
+        using _ = app.handle(Invoice, (task) => void ran.push(task.id));
+        let job!: Invoice;
+        await em.transactional(async (inner) => void (job = await app.of(Invoice).enqueue({}, { em: inner as PostgresEntityManager })));
+        expect(ran).toEqual([job.id]);
+        Object.assign(job, { run: 9 });
+        await em.flush();
+        expect(await app.of(Invoice).count({ run: 9 })).toBe(0);
+        counts.push(orm.em.getEventManager().getSubscribers().size);
+      }
+      expect(new Set(counts).size).toBe(1);
+      const em = orm.em.fork();
+      const [job] = await em.find(Invoice, {}, { limit: 1 });
+      Object.assign(job!, { run: 9 });
+      await em.flush();
+      expect(await em.fork().count(Invoice, { run: 9 })).toBe(1); // MikroORM's own, as without this library
+    } finally {
+      await orm.close();
+    }
   });
 });
 

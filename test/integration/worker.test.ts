@@ -157,7 +157,10 @@ describe('a worker', () => {
     expect(job).toMatchObject({ status: 'PENDING', error: { code: 'handler.missing' } });
     expect(job.errorMessage).toContain("no handler for 'SendInvoice' on queue 'default'");
     expect(await job.revoke()).toBe('REVOKED');
-    await until(async () => (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${job.id}/1`).describe()).status.name === 'CANCELLED');
+    await until(
+      async () =>
+        (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${job.id}/1`).describe()).status.name === 'CANCELLED',
+    );
   });
 
   describe('revocation', () => {
@@ -197,7 +200,9 @@ describe('a worker', () => {
       const delayed = await SendInvoice.enqueue({}, { delay: '1 hour' });
       expect(await delayed.revoke()).toBe('REVOKED');
       await until(
-        async () => (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${delayed.id}/1`).describe()).status.name === 'CANCELLED',
+        async () =>
+          (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${delayed.id}/1`).describe()).status.name ===
+          'CANCELLED',
       );
       const running = await SendInvoice.enqueue();
       await until(async () => (await running.refresh()).status === 'STARTED');
