@@ -52,20 +52,12 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
+    const start = [ref.id, ref.run, ref.attempt, ref.runId, workflowIdOf(this.#applicationName, ref), by.worker];
+    const [usual] = await this.#run(ref, statements.usualStartStatement, start);
+    if (usual) return { kind: 'started', row: usual };
     const crashed = crashedRepeatedly(by.crashRetries);
-    const [row] = await this.#run(ref, statements.startStatement, [
-      ref.id,
-      ref.run,
-      ref.attempt,
-      ref.runId,
-      workflowIdOf(this.#applicationName, ref),
-      by.worker,
-      by.runningHere,
-      by.crashRetries,
-      JSON.stringify(crashed),
-      toErrorMessage(crashed),
-      ref.jobType,
-    ]);
+    const crash = [by.runningHere, by.crashRetries, JSON.stringify(crashed), toErrorMessage(crashed), ref.jobType];
+    const [row] = await this.#run(ref, statements.startStatement, [...start, ...crash]);
     if (!row) return this.#refusal(ref, by);
     const status = row[this.#columnName(ref, 'status')] as Status;
     if (status === 'REVOKED') return { kind: 'revoked' };
