@@ -102,8 +102,8 @@ describe('the demo', { timeout: TIMEOUT_MS }, () => {
     expect(output).toMatch(/2025 +SUCCESS +2 +1 +examples\/demo\/out\/sales-2025\.html/);
     expect(output).toMatch(/HashFolder +1 +failed +Error: ENOENT/);
     expect(output.match(/^✓ .* in Temporal$/gm)).toHaveLength(6);
-    expect(output).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/RenderReport%2F[-0-9a-f]{36}%2F1\n/);
-    expect(output.split('\n').filter((line) => line.length > 115)).toEqual([]);
+    expect(output).toMatch(/http:\/\/127\.0\.0\.1:\d+\/namespaces\/default\/workflows\/demo%2FRenderReport%2F[-0-9a-f]{36}%2F1\n/);
+    expect(output.split('\n').filter((line) => line.length > 125)).toEqual([]);
 
     expect(output.match(/\(pid \d+\)/g)).toHaveLength(3);
     expect(await leftovers(demo)).toEqual([]);

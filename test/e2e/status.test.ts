@@ -87,7 +87,7 @@ describe('asyncjob status', () => {
   it('links to Temporal’s UI where TEMPORAL_UI says it is', async () => {
     const { stdout } = await status([done.id], { TEMPORAL_UI: 'http://localhost:8233/' });
     expect(stdout).toMatch(
-      new RegExp(`\n  http://localhost:8233/namespaces/default/workflows/Step%2F${done.id}%2F1/[0-9a-f-]{36}/history\n`),
+      new RegExp(`\n  http://localhost:8233/namespaces/default/workflows/${shop.app.name}%2FStep%2F${done.id}%2F1/[0-9a-f-]{36}/history\n`),
     );
   });
 
