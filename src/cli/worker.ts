@@ -1,14 +1,14 @@
 // `asyncjob worker`: runs the jobs of some queues until it is told to stop.
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { readSettings, SETTINGS, type SettingInputs, type Settings } from '../app/settings.ts';
-import type { LoadedConfig } from '../app/load-config.ts';
+import { SETTINGS, type Settings } from '../app/settings.ts';
 import { isAsyncJobError } from '../domain/errors.ts';
 import type { Log } from '../domain/ports.ts';
 import { onShutdownSignals } from '../worker/shutdown-signals.ts';
 import { reportReady, supervise } from '../worker/supervisor.ts';
 import type { CliDeps, WorkerApplication } from './cli-deps.ts';
 import { CommandEnded } from './command-ended.ts';
+import { loadApplication } from './load-application.ts';
 import { describeOption } from './describe-option.ts';
 import type { SharedOptions } from './program.ts';
 import { startBanner } from './start-banner.ts';
@@ -37,7 +37,12 @@ export function addWorkerCommand(program: Command, deps: CliDeps): void {
 }
 
 async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
-  const { settings, loaded } = await loadApplication(options, deps);
+  const { settings, loaded } = await loadApplication(options, deps, {
+    queues: options.queue,
+    concurrency: options.concurrency,
+    drainTimeoutMs: options.drainTimeout,
+    processes: options.processes,
+  });
   const log = deps.createLog(settings.logLevel, { format: settings.logFormat });
   if (settings.processes > 1 && !deps.env[CHILD_VARIABLE]) return runProcesses(settings, deps, log);
   const { config, folder, extension } = loaded;
@@ -88,22 +93,4 @@ async function close(app: WorkerApplication, log: Log): Promise<void> {
     }, CLOSE_TIMEOUT_MS);
   });
   await Promise.race([app.close(), late]).finally(() => clearTimeout(timer));
-}
-
-// Settings are read twice: they say which configuration to load, and that has a say in them.
-async function loadApplication(
-  options: WorkerOptions,
-  { env, cwd, loadConfig }: CliDeps,
-): Promise<{ settings: Settings; loaded: LoadedConfig }> {
-  const overrides: SettingInputs = {
-    appFile: options.app,
-    logLevel: options.logLevel ?? options.loglevel,
-    queues: options.queue,
-    concurrency: options.concurrency,
-    drainTimeoutMs: options.drainTimeout,
-    processes: options.processes,
-  };
-  const { appFile } = readSettings(env, overrides);
-  const loaded = await loadConfig({ file: appFile ?? undefined, cwd });
-  return { loaded, settings: readSettings(env, overrides, { engine: loaded.config.engine }) };
 }

@@ -68,11 +68,6 @@ export const ERRORS = {
     retryable: true,
     meaning: 'Attempts could not be ended in time when the worker was told to end; its process has to.',
   },
-  'worker.registry_expired': {
-    fault: 'transient',
-    retryable: true,
-    meaning: 'This worker could not renew its registry row and starts nothing.',
-  },
 } as const satisfies Record<string, ErrorKind>;
 export type ErrorCode = keyof typeof ERRORS;
 

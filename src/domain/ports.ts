@@ -96,6 +96,18 @@ export interface ProgressReport {
   checkpoint?: unknown;
 }
 
+/** A run that is committed as PENDING and shall be executed. */
+export interface CommittedRun extends RunRef {
+  queue: string;
+  runAt: Date | null;
+  priority: number | null;
+}
+
+/** One that nobody has dispatched yet, as the relay's sweep finds it. */
+export interface UndispatchedRun extends CommittedRun {
+  ageMs: number;
+}
+
 /** What an engine needs to execute a run: ids and options, never the job's data. */
 export interface DispatchRequest extends RunRef {
   queue: string;

@@ -2,14 +2,7 @@
 // what was left behind. It never throws: the row is durable, and the relay comes by again.
 import { isAsyncJobError, toErrorRecord } from '../domain/errors.ts';
 import type { JobPolicy } from '../domain/job-policy.ts';
-import type { JobEngine, JobMirror, Log, RunRef } from '../domain/ports.ts';
-
-/** A run that is committed as PENDING and shall be executed. */
-export interface CommittedRun extends RunRef {
-  queue: string;
-  runAt: Date | null;
-  priority: number | null;
-}
+import type { CommittedRun, JobEngine, JobMirror, Log } from '../domain/ports.ts';
 
 /** `away`: Temporal cannot be reached, so that other runs need not be tried. `refused`: this run cannot be dispatched as it is. */
 export type DispatchResult = 'dispatched' | 'away' | 'refused';

@@ -4,7 +4,7 @@ import { raw } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { AsyncJobError, type ErrorCode } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
-import type { JobEngine, Row } from '../domain/ports.ts';
+import type { CommittedRun, JobEngine, Row } from '../domain/ports.ts';
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { toMilliseconds } from '../entity/duration.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
@@ -15,7 +15,7 @@ import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/sta
 import type { AfterCommit } from './after-commit.ts';
 import { buildJob, insertJob, insertJobs, type InitialState } from './create-job.ts';
 import { toCallerError, type DatabaseErrorKinds } from './database-errors.ts';
-import type { CommittedRun, Dispatcher } from './dispatcher.ts';
+import type { Dispatcher } from './dispatcher.ts';
 import { entityManagerFor } from './entity-manager.ts';
 import { execute } from './execute.ts';
 import { checkEnqueueOptions } from './enqueue-options.ts';

@@ -1,5 +1,6 @@
 // The relay's view of the tables: runs that were committed and never dispatched, each given to one relay at a time.
 import type { Pool } from 'pg';
+import type { UndispatchedRun } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
 import { undispatchedQuery } from './statements.ts';
 
@@ -11,16 +12,6 @@ interface FoundRun {
   run_at: string | Date | null;
   priority: number | null;
   age_ms: string | number;
-}
-
-interface UndispatchedRun {
-  jobType: string;
-  id: string;
-  run: number;
-  queue: string;
-  runAt: Date | null;
-  priority: number | null;
-  ageMs: number;
 }
 
 export class UndispatchedRuns {

@@ -1,17 +1,6 @@
 // Sweeps what was committed and never dispatched: the process that enqueued died, Temporal was away, or the row was
 // inserted by SQL. Every worker process has one; a job is dispatched by one of them at a time.
-import type { Log } from '../domain/ports.ts';
-
-/** A run as the sweep finds it. */
-export interface UndispatchedRun {
-  jobType: string;
-  id: string;
-  run: number;
-  queue: string;
-  runAt: Date | null;
-  priority: number | null;
-  ageMs: number;
-}
+import type { Log, UndispatchedRun } from '../domain/ports.ts';
 
 export interface RelaySource {
   /**
