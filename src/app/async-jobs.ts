@@ -1,6 +1,5 @@
 // The application object: wires configuration, ORM, mirror, engine and commands. Workers are loaded only when asked
 // for, so that a web process never loads the native Temporal core.
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
@@ -16,30 +15,25 @@ import { JobCommands } from '../enqueue/job-commands.ts';
 import { OwnColumns } from '../enqueue/own-columns.ts';
 import { applicationClosed, applicationOpened, runInApplication, type Application, type BoundJob } from '../entity/application.ts';
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
-import { AsyncJobAttempt } from '../entity/async-job-attempt.ts';
-import { AsyncJobWorker } from '../entity/async-job-worker.ts';
 import { currentAttempt } from '../entity/current-attempt.ts';
 import { managerOf } from '../entity/entity-state.ts';
 import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/job-reads.ts';
 import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
-import { invalidSettings } from '../entity/invalid-settings.ts';
-import { problemsOfColumns } from '../entity/own-changes.ts';
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
-import { InlineJobEngine } from '../handlers/inline-job-engine.ts';
 import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
-import { jobTableOf, libraryTables, type JobTable } from '../mirror/job-table.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
 import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
-import type { TemporalConnection } from '../temporal/connection.ts';
 import type { JobWorker } from '../worker/index.ts';
 import type { AsyncJobPlugin } from '../worker/plugin.ts';
 import type { ApplicationParts } from './application-parts.ts';
 import { defineConfig, type Config, type Teardown } from './config.ts';
 import { configPlace } from './load-config.ts';
+import { describeTables } from './describe-tables.ts';
 import { createLog } from './log.ts';
+import { openEngine } from './open-engine.ts';
 import { openOrm, type OpenedOrm } from './open-orm.ts';
 import { openPool } from './open-pool.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -376,46 +370,4 @@ export class AsyncJobs implements Application, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-function describeTables(orm: MikroORM, handlers: HandlerTable): Pick<ApplicationParts, 'tables' | 'library'> {
-  const metadata = orm.getMetadata();
-  for (const entity of [AsyncJobAttempt, AsyncJobWorker]) {
-    if (!metadata.find(entity as never)) {
-      throw new AsyncJobError(
-        'job.not_an_entity',
-        `'${entity.name}' is not among the entities of the ORM. Put ...jobs(MyJob, …) into its entities: it adds the library's own.`,
-      );
-    }
-  }
-  const schema = orm.config.get('schema');
-  const tables = new Map<string, JobTable>();
-  const problems: string[] = [];
-  for (const { jobType, jobClass } of handlers.types.values()) {
-    const meta = metadata.get(jobClass as never);
-    problems.push(...problemsOfColumns(meta));
-    tables.set(jobType, jobTableOf(jobType, meta, schema));
-  }
-  if (problems.length > 0) throw invalidSettings('own columns', problems);
-  return { tables, library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema) };
-}
-
-async function openEngine(
-  config: Config,
-  settings: Settings,
-  runAttemptWith: ApplicationParts['runAttemptWith'],
-): Promise<{ engine: JobEngine; temporal: TemporalConnection | null }> {
-  if (settings.engine === 'inline') {
-    // A dispatch comes from wherever the commit was: its transaction, or a handler's attempt, is not where the job runs.
-    const outside = AsyncLocalStorage.snapshot();
-    const run = runAttemptWith(null);
-    return { engine: new InlineJobEngine((host, invoke) => outside(() => run(host, invoke))), temporal: null };
-  }
-  // Only now: a process with the inline engine needs no Temporal client.
-  const [{ resolveTemporal, TemporalConnection: Connection }, { TemporalJobEngine }] = await Promise.all([
-    import('../temporal/connection.ts'),
-    import('../temporal/temporal-job-engine.ts'),
-  ]);
-  const temporal = new Connection(resolveTemporal(config.temporal));
-  return { engine: new TemporalJobEngine({ connection: temporal, applicationName: config.name ?? '' }), temporal };
 }
