@@ -2,7 +2,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
 import type { RunAttempt } from '../domain/attempt.ts';
-import type { Log } from '../domain/ports.ts';
+import type { ExecutionListing, JobEngine, Log } from '../domain/ports.ts';
 import type { Dispatcher } from '../enqueue/dispatcher.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import type { HandlerTable } from '../handlers/handler-table.ts';
@@ -23,6 +23,9 @@ export interface ApplicationParts {
   library: LibraryTables;
   mirror: PostgresJobMirror;
   dispatcher: Dispatcher;
+  engine: JobEngine;
+  /** `null` with the inline engine, as is `temporal`. */
+  executions: ExecutionListing | null;
   temporal: TemporalConnection | null;
   runAttemptWith(registry: AttemptRegistry | null): RunAttempt;
 }

@@ -5,7 +5,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
-import type { JobEngine, Log } from '../domain/ports.ts';
+import type { Log } from '../domain/ports.ts';
 import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
@@ -23,9 +23,12 @@ import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
 import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
+import { OpenRuns } from '../mirror/open-runs.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
 import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
+import { reconcileOnce, type ReconcileOptions } from '../relay/reconcile-once.ts';
+import type { Difference } from '../relay/reconciler.ts';
 import type { JobWorker } from '../worker/index.ts';
 import type { AsyncJobPlugin } from '../worker/plugin.ts';
 import type { ApplicationParts } from './application-parts.ts';
@@ -63,6 +66,8 @@ export interface WorkerOptions {
   signal?: AbortSignal;
 }
 
+/** What was enqueued or started just now may not be in Temporal's lists yet. */
+const RECONCILE_QUIET_MS = 5_000;
 const DATABASE_ERRORS = { isTransient: isTransientDatabaseError, isSchemaError, isValueError };
 
 /** An open application: `await using app = await AsyncJobs.connect(config)`. */
@@ -71,7 +76,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
   readonly #config: Config;
   readonly #parts: ApplicationParts;
   readonly #ormIsOurs: boolean;
-  readonly #engine: JobEngine;
   readonly #commands: JobCommands;
   readonly #ownColumns: OwnColumns;
   readonly #handlersFolder: ConnectOptions['handlersFolder'];
@@ -136,7 +140,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
           },
           invoke,
         );
-    const { engine, temporal } = await openEngine(config, settings, runAttemptWith);
+    const { engine, executions, temporal } = await openEngine(config, settings, runAttemptWith);
     const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
     const parts: ApplicationParts = {
       name: config.name ?? '',
@@ -149,25 +153,20 @@ export class AsyncJobs implements Application, AsyncDisposable {
       library,
       mirror,
       dispatcher,
+      engine,
+      executions,
       temporal,
       runAttemptWith,
     };
-    const app: AsyncJobs = new AsyncJobs(config, parts, engine, opened.isOurs, handlersFolder);
+    const app: AsyncJobs = new AsyncJobs(config, parts, opened.isOurs, handlersFolder);
     return app;
   }
 
-  private constructor(
-    config: Config,
-    parts: ApplicationParts,
-    engine: JobEngine,
-    ormIsOurs: boolean,
-    handlersFolder: ConnectOptions['handlersFolder'],
-  ) {
-    const { orm, tables, dispatcher, mirror, handlers, settings } = parts;
+  private constructor(config: Config, parts: ApplicationParts, ormIsOurs: boolean, handlersFolder: ConnectOptions['handlersFolder']) {
+    const { orm, tables, dispatcher, engine, mirror, handlers, settings } = parts;
     this.name = parts.name;
     this.#config = config;
     this.#parts = parts;
-    this.#engine = engine;
     this.#ormIsOurs = ormIsOurs;
     this.#handlersFolder = handlersFolder;
     const afterCommit = new AfterCommit((error) => dispatcher.report(error));
@@ -341,6 +340,21 @@ export class AsyncJobs implements Application, AsyncDisposable {
     return Plugin.create(this.#parts);
   }
 
+  /**
+   * Compares all open jobs with Temporal and tells every difference, with what is to be done about it; `repair: true` does
+   * it. Workers do so by themselves, all the time: this is for people and scripts (`asyncjob doctor --fix`).
+   *
+   * @throws AsyncJobError `temporal.unavailable`, `settings.invalid` with the inline engine
+   */
+  async reconcile(options: ReconcileOptions = {}): Promise<Difference[]> {
+    this.#refuseClosed();
+    const { executions, engine, pool, tables, library, mirror, handlers, log, name } = this.#parts;
+    if (!executions) throw new AsyncJobError('settings.invalid', 'the inline engine has no Temporal to compare jobs with.');
+    const rows = new OpenRuns(pool, tables, library, { applicationName: name, worker: null, quietMs: RECONCILE_QUIET_MS });
+    const whenLostOf = (jobType: string) => handlers.policyOf(jobType).whenLost;
+    return reconcileOnce({ rows, engine, executions, mirror, whenLostOf, worker: null, log }, options);
+  }
+
   #refuseClosed(): void {
     if (this.#isClosed) throw new AsyncJobError('app.closed', `the application '${this.name}' was closed.`);
   }
@@ -352,7 +366,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
     applicationClosed(this);
     try {
       await this.#parts.dispatcher.settled();
-      await this.#engine.close();
+      await this.#parts.engine.close();
     } finally {
       this.#unsubscribe();
       try {

@@ -96,6 +96,13 @@ export const SETTINGS = {
     defaultText: '1s',
     help: 'How often a worker looks for committed jobs that nobody has dispatched',
   }),
+  reconcileIntervalMs: setting<number>({
+    env: 'ASYNCJOB_RECONCILE_INTERVAL',
+    parse: duration(100),
+    default: 5_000,
+    defaultText: '5s',
+    help: 'How often one of the workers compares open jobs with Temporal and repairs what differs',
+  }),
   appFile: setting<string | null>({
     env: 'ASYNCJOB_APP',
     option: '--app',

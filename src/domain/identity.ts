@@ -9,6 +9,16 @@ export function workflowIdOf(applicationName: string, { jobType, id, run }: { jo
   return `${applicationName === '' ? '' : `${applicationName}/`}${jobType}/${id}/${run}`;
 }
 
+/** A job as one text, for maps and sets. */
+export function jobKey({ jobType, id }: { jobType: string; id: string }): string {
+  return `${jobType}/${id}`;
+}
+
+/** A run as one text, for maps and sets. */
+export function runKey(ref: { jobType: string; id: string; run: number }): string {
+  return workflowIdOf('', ref);
+}
+
 /** The reverse of `workflowIdOf`; `null` when the id is not one of this application. */
 export function parseWorkflowId(applicationName: string, workflowId: string): { jobType: string; id: string; run: number } | null {
   const prefix = applicationName === '' ? '' : `${applicationName}/`;

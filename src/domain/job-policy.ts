@@ -14,7 +14,12 @@ export interface JobPolicy {
   crashRetries: number;
   /** 1 (first) to 5 (last). */
   priority: number | null;
+  /** What becomes of a run that Temporal does not know any more, although it may have begun. */
+  whenLost: WhenLost;
 }
+
+export const WHEN_LOST = ['rerun', 'report'] as const;
+export type WhenLost = (typeof WHEN_LOST)[number];
 
 export const DEFAULT_POLICY: JobPolicy = {
   retry: {
@@ -30,4 +35,5 @@ export const DEFAULT_POLICY: JobPolicy = {
   heartbeatTimeoutMs: 30_000,
   crashRetries: 3,
   priority: null,
+  whenLost: 'rerun',
 };

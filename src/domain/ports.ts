@@ -69,12 +69,24 @@ export interface JobMirror {
   /** PENDING, or REVOKED when revocation was asked for. Only once the handler has ended. */
   handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult>;
   /**
-   * The next run of one whose execution is gone or had ended before: its number, or `null` when the row moved on, its
-   * holder lives, or revocation was asked for. `runId`: the execution that the row named when it was read.
+   * REVOKED because somebody ended the execution in Temporal: only if the row is open and still names the execution
+   * that was looked at.
    */
-  nextRun(ref: RunRef, runId: string | null): Promise<number | null>;
+  ended(ref: RunRef, runId: string | null, end: { by: string | null; reason: string | null }): Promise<WriteResult>;
+  /**
+   * The next run of one whose execution is gone or had ended before; REVOKED when that was asked for. `null` when the row
+   * has moved on or its holder lives. `runId`: the execution that the row named when it was read;
+   * `worker`: who decides it, if a worker.
+   */
+  nextRun(ref: RunRef, runId: string | null, decision: { why: string; worker: string | null }): Promise<NextRun | null>;
   /** The workflow's last word: only from an open status of this run, only if the row knows no other execution. */
   finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult>;
+}
+
+/** What became of a run whose execution is gone. */
+export interface NextRun {
+  status: 'PENDING' | 'REVOKED';
+  run: number;
 }
 
 /** How an attempt failed. */
@@ -103,6 +115,20 @@ export interface CommittedRun extends RunRef {
   priority: number | null;
 }
 
+/** A row as the reconciler sees it. */
+export interface RunFacts extends RunRef {
+  status: Status;
+  /** The execution that it names. */
+  runId: string | null;
+  revokeRequested: boolean;
+  /** Its holder lives and may still be at work. */
+  isHeld: boolean;
+  /** Since when it is settled; `null` while it is not. */
+  settledForMs: number | null;
+  /** Since when this run has been committed. */
+  enqueuedForMs: number;
+}
+
 /** One that nobody has dispatched yet, as the relay's sweep finds it. */
 export interface UndispatchedRun extends CommittedRun {
   ageMs: number;
@@ -127,6 +153,13 @@ export interface Dispatched {
 
 export type ExecutionStatus = 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed_out' | 'not_found';
 
+/** What an engine knows of the execution of a run. */
+export interface Execution {
+  status: ExecutionStatus;
+  /** Of one that was terminated: by whom, and why. */
+  end?: { by: string; reason: string; byThisLibrary: boolean };
+}
+
 /** Executes jobs. Throws `temporal.unavailable` when it cannot be reached. */
 export interface JobEngine {
   /** Idempotent per run: a second dispatch finds the first one's execution. */
@@ -135,8 +168,18 @@ export interface JobEngine {
   cancel(ref: RunRef, reason: string): Promise<void>;
   /** Ends the execution without its consent; no error when it has ended. */
   terminate(ref: RunRef, reason: string): Promise<void>;
-  describe(ref: RunRef): Promise<ExecutionStatus>;
+  describe(ref: RunRef): Promise<Execution>;
   close(): Promise<void>;
+}
+
+/** Lists of executions: a hint that lags a little behind, for finding what to describe. */
+export interface ExecutionListing {
+  /** Those of `refs` that execute now, by `runKey`. */
+  openAmong(refs: readonly RunRef[]): Promise<Set<string>>;
+  /** Runs whose execution has ended since then, other than by completing; at most a thousand. */
+  endedSince(moment: Date): Promise<RunRef[]>;
+  /** A page of all runs that execute now; `next` = where the next page begins, `null` after the last. */
+  openPage(from: Uint8Array | null): Promise<{ runs: RunRef[]; next: Uint8Array | null }>;
 }
 
 /** Where diagnostics go: pino's shape, so that a pino logger is one. */

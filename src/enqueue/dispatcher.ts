@@ -59,8 +59,8 @@ export class Dispatcher {
     }
     // This run was executed before, although the row does not know: a database restored from a backup, or an id that was
     // used again. A closed execution is no outcome, so the job gets its next run.
-    const next = await this.#mirror.nextRun(run, null);
-    if (next !== null) await this.#dispatch({ ...run, run: next });
+    const next = await this.#mirror.nextRun(run, null, { why: 'the run had been executed before', worker: null });
+    if (next?.status === 'PENDING') await this.#dispatch({ ...run, run: next.run });
   }
 
   /** Where a person looks first; and the relay leaves it alone for a while instead of stumbling over it. */

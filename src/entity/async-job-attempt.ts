@@ -4,7 +4,7 @@ import type { ErrorRecord } from '../domain/errors.ts';
 import { withFixedNames } from './fixed-names.ts';
 
 /** How an attempt ended that did not simply succeed. */
-export const ATTEMPT_OUTCOMES = ['failed', 'time_limit', 'crashed', 'handed_back', 'revoked'] as const;
+export const ATTEMPT_OUTCOMES = ['failed', 'time_limit', 'crashed', 'handed_back', 'lost', 'revoked'] as const;
 export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
 
 export class AsyncJobAttempt {

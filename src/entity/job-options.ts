@@ -1,5 +1,5 @@
 // How the jobs of a class run, as people write it, and its resolution to the numbers that everything inside reads.
-import { DEFAULT_POLICY, type JobPolicy } from '../domain/job-policy.ts';
+import { DEFAULT_POLICY, WHEN_LOST, type JobPolicy, type WhenLost } from '../domain/job-policy.ts';
 import { unknownName } from './closest-name.ts';
 import { problemOfDuration, toMilliseconds, type Duration } from './duration.ts';
 import { invalidSettings, isObject, shown } from './invalid-settings.ts';
@@ -86,6 +86,15 @@ export interface JobOptions {
    * @default Temporal's, which is 3
    */
   priority?: 1 | 2 | 3 | 4 | 5;
+  /**
+   * A job that may have begun and whose execution Temporal does not know any more (its data or namespace were lost, it
+   * was deleted there, its retention passed, PostgreSQL was restored from a backup): `'rerun'` gives it the next run once its
+   * worker is gone, `'report'` leaves it to people: `asyncjob doctor` lists it; `job.revoke({ terminate: true })` and
+   * `job.retry()` decide. One that waits has not begun and gets its next run either way.
+   *
+   * @default 'rerun'
+   */
+  whenLost?: WhenLost;
 }
 
 /** Says what is wrong with a value, or nothing. */
@@ -114,6 +123,8 @@ const CHECKS = {
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 5
       ? undefined
       : `${name}: ${shown(value)} is none of 1 (first) to 5 (last)`,
+  whenLost: (value, name) =>
+    WHEN_LOST.includes(value as WhenLost) ? undefined : `${name}: ${shown(value)} is neither 'rerun' nor 'report'`,
 } satisfies Record<keyof JobOptions, Check>;
 
 /** Everything that is wrong with `options`; each problem begins with the name of the option, under `prefix`. */
@@ -166,6 +177,7 @@ export function resolveJobOptions(own: JobOptions, defaults: JobOptions, jobType
     heartbeatTimeoutMs: milliseconds(options.heartbeatTimeout, DEFAULT_POLICY.heartbeatTimeoutMs),
     crashRetries: options.crashRetries ?? DEFAULT_POLICY.crashRetries,
     priority: options.priority ?? DEFAULT_POLICY.priority,
+    whenLost: options.whenLost ?? DEFAULT_POLICY.whenLost,
   };
 }
 

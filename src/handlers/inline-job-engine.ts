@@ -2,7 +2,8 @@
 // through the same attempt, mirror and errors as in a worker. Delays are not waited for.
 import { randomUUID } from 'node:crypto';
 import { AttemptStopped, type AttemptHost, type RunAttempt } from '../domain/attempt.ts';
-import type { Dispatched, DispatchRequest, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
+import { runKey } from '../domain/identity.ts';
+import type { Dispatched, DispatchRequest, Execution, JobEngine, RunRef } from '../domain/ports.ts';
 
 export class InlineJobEngine implements JobEngine {
   readonly #runAttempt: RunAttempt;
@@ -16,7 +17,7 @@ export class InlineJobEngine implements JobEngine {
     const { jobType, id, run, queue } = request;
     const runId = `inline-${randomUUID()}`;
     const stop = new AbortController();
-    this.#running.set(keyOf(request), stop);
+    this.#running.set(runKey(request), stop);
     try {
       for (let attempt = 1; ; attempt++) {
         const host: AttemptHost = {
@@ -28,28 +29,26 @@ export class InlineJobEngine implements JobEngine {
         };
         const end = await this.#runAttempt(host, (runHandler) => runHandler());
         const goesOn = (end.kind === 'retry' && end.error.code !== 'handler.missing') || end.kind === 'behind';
-        if (!goesOn) return { workflowId: keyOf(request), runId, outcome: 'started' };
+        if (!goesOn) return { workflowId: runKey(request), runId, outcome: 'started' };
       }
     } finally {
-      this.#running.delete(keyOf(request));
+      this.#running.delete(runKey(request));
     }
   }
 
   async cancel(ref: RunRef): Promise<void> {
-    this.#running.get(keyOf(ref))?.abort(new AttemptStopped('revoked'));
+    this.#running.get(runKey(ref))?.abort(new AttemptStopped('revoked'));
   }
 
   async terminate(ref: RunRef): Promise<void> {
     await this.cancel(ref);
   }
 
-  async describe(ref: RunRef): Promise<ExecutionStatus> {
-    return this.#running.has(keyOf(ref)) ? 'running' : 'not_found';
+  async describe(ref: RunRef): Promise<Execution> {
+    return { status: this.#running.has(runKey(ref)) ? 'running' : 'not_found' };
   }
 
   async close(): Promise<void> {
     for (const stop of this.#running.values()) stop.abort(new AttemptStopped('shutdown'));
   }
 }
-
-const keyOf = ({ jobType, id, run }: RunRef): string => `${jobType}/${id}/${run}`;

@@ -10,6 +10,7 @@ import type {
   EndResult,
   HandBackReason,
   JobMirror,
+  NextRun,
   OwnChanges,
   ProgressReport,
   Row,
@@ -150,9 +151,14 @@ export class PostgresJobMirror implements JobMirror {
     return { result: settledByUs ? 'duplicate' : 'stale', status: position?.status ?? null };
   }
 
-  async nextRun(ref: RunRef, runId: string | null): Promise<number | null> {
-    const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId]);
-    return row && row['status'] === 'PENDING' ? (row['run'] as number) : null;
+  async ended(ref: RunRef, runId: string | null, { by, reason }: { by: string | null; reason: string | null }): Promise<WriteResult> {
+    const rows = await this.#run(ref, statements.endedStatement, [ref.id, ref.run, runId, reason, by, ref.jobType]);
+    return rows.length > 0 ? 'applied' : 'stale';
+  }
+
+  async nextRun(ref: RunRef, runId: string | null, { why, worker }: { why: string; worker: string | null }): Promise<NextRun | null> {
+    const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
+    return (row as NextRun | undefined) ?? null;
   }
 
   /** An end of an attempt that is no success; its own write repeated counts as applied. */

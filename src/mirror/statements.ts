@@ -224,18 +224,40 @@ export const finalizedStatement: Builder = (table, library) => {
 };
 
 /**
+ * The reconciler's word on an execution that somebody ended in Temporal: PENDING, STARTED → REVOKED. The holder stays.
+ * $1 id, $2 run, $3 run id as it was read, or null, $4 reason or null, $5 by or null, $6 job type.
+ */
+export const endedStatement: Builder = (table, library) => {
+  const { name, columns: c } = table;
+  return `with old as (select ${c.status} as status from ${name} where ${c.id} = $1),
+    moved as (update ${name} j set ${c.status} = 'REVOKED', ${c.endedAt} = now(), ${c.nextAttemptAt} = null, ${c.updatedAt} = now(),
+      ${c.revokeReason} = coalesce(j.${c.revokeReason}, $4), ${c.revokedBy} = coalesce(j.${c.revokedBy}, $5)
+    where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
+      select $6, $1, $2, m.${c.attempt}, 'revoked', m.${c.workerId}, m.${c.startedAt}, m.${c.revokeReason} from moved m, old where old.status = 'STARTED')
+    select ${c.status} as status from moved`;
+};
+
+/**
  * A run whose execution is gone, or had ended before: PENDING, the next run; REVOKED when that was asked for. Never while
- * the row's holder lives; holder and counters stay. $1 id, $2 run, $3 run id as it was read, or null.
+ * the row's holder lives; holder and counters stay.
+ * $1 id, $2 run, $3 run id as it was read, or null, $4 why, $5 job type, $6 the worker that decides, or null.
  */
 export const nextRunStatement: Builder = (table, library) => {
   const { name, columns: c } = table;
   const revoked = `j.${c.revokeRequestedAt} is not null`;
-  return `update ${name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
+  return `with old as (select ${c.status} as status, ${c.attempt} as attempt from ${name} where ${c.id} = $1),
+    moved as (update ${name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
       ${c.run} = case when ${revoked} then j.${c.run} else j.${c.run} + 1 end, ${c.attempt} = 0, ${c.runId} = null, ${c.workflowId} = null,
       ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
     where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
-      and not ${heldByAnother(table, library, 'null::text')}
-    returning j.${c.status} as status, j.${c.run} as run`;
+      and not ${heldByAnother(table, library, '$6::text')}
+    returning *),
+    noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
+      select $5, $1, $2, old.attempt, case when m.${c.status} = 'REVOKED' then 'revoked' else 'lost' end, m.${c.workerId}, m.${c.startedAt}, $4
+      from moved m, old where old.status = 'STARTED')
+    select ${c.status} as status, ${c.run} as run from moved`;
 };
 
 /** Whether attempts that run here still have their rows, and whether revocation was asked for. $1 ids. */
@@ -256,3 +278,34 @@ export const undispatchedQuery: Builder = ({ name, columns: c }) =>
       and (j.${c.enqueuedAt} is null or j.${c.enqueuedAt} < now() - make_interval(secs => $1::float8 / 1000))
     order by j.${c.enqueuedAt}
     limit 4 * $2::int`;
+
+/** What the reconciler, run by the worker `me`, reads of a row. */
+const runFacts = (table: JobTable, library: LibraryTables, me: string): string => {
+  const c = table.columns;
+  const since = (moment: string) => `(extract(epoch from now() - ${moment}) * 1000)::float8`;
+  return `j.${c.id}::text as id, j.${c.run} as run, j.${c.status} as status, j.${c.runId} as run_id, j.${c.revokeRequestedAt} is not null as revoke_requested,
+      ${heldByAnother(table, library, me)} as held, case when j.${c.status} not in (${list(OPEN_STATUSES)}) then ${since(`coalesce(j.${c.endedAt}, j.${c.updatedAt})`)} end as settled_for_ms,
+      ${since(`coalesce(j.${c.enqueuedAt}, j.${c.createdAt})`)} as enqueued_for_ms`;
+};
+
+/** A walk over the dispatched open rows. $1 after this id, or null, $2 how many, $3 quiet for so many milliseconds, $4 this worker or null. */
+export const openRunsQuery: Builder = (table, library) => {
+  const { name, columns: c } = table;
+  return `select ${runFacts(table, library, '$4::text')} from ${name} j
+    where j.${c.status} in (${list(OPEN_STATUSES)}) and ($1::uuid is null or j.${c.id} > $1::uuid) and j.${c.runId} is not null
+      and coalesce(j.${c.startedAt}, j.${c.enqueuedAt}, j.${c.createdAt}) < now() - make_interval(secs => $3::float8 / 1000)
+    order by j.${c.id} limit $2::int`;
+};
+
+/** STARTED rows that nobody runs any more, or that shall be revoked. $1 how many, $2 quiet for so many milliseconds, $3 this worker or null. */
+export const doubtfulRunsQuery: Builder = (table, library) => {
+  const { name, columns: c } = table;
+  return `select ${runFacts(table, library, '$3::text')} from ${name} j
+    where j.${c.status} = 'STARTED' and j.${c.runId} is not null and j.${c.startedAt} < now() - make_interval(secs => $2::float8 / 1000)
+      and (j.${c.revokeRequestedAt} is not null or not ${heldByAnother(table, library, '$3::text')})
+    limit $1::int`;
+};
+
+/** $1 ids, $2 this worker or null. */
+export const runsByIdQuery: Builder = (table, library) =>
+  `select ${runFacts(table, library, '$2::text')} from ${table.name} j where j.${table.columns.id} = any($1::uuid[])`;

@@ -1,6 +1,7 @@
 // Sweeps what was committed and never dispatched: the process that enqueued died, Temporal was away, or the row was
 // inserted by SQL. Every worker process has one; a job is dispatched by one of them at a time.
 import type { Log, UndispatchedRun } from '../domain/ports.ts';
+import { pause } from './pause.ts';
 
 export interface RelaySource {
   /**
@@ -84,17 +85,4 @@ export class Relay {
     });
     return { found, away };
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

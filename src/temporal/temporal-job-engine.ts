@@ -1,8 +1,8 @@
 // Executes a run of a job as one workflow. Ids and options cross, the job's data stays in its row.
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { WorkflowExecutionStatusName, WorkflowHandle, WorkflowStartOptions } from '@temporalio/client';
-import { taskQueueOf, workflowIdOf } from '../domain/identity.ts';
-import type { Dispatched, DispatchRequest, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
+import { parseWorkflowId, runKey, taskQueueOf, workflowIdOf } from '../domain/identity.ts';
+import type { Dispatched, DispatchRequest, Execution, ExecutionListing, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
 import type { WorkflowInput } from '../domain/workflow-input.ts';
 import type { TemporalConnection } from './connection.ts';
 import { isExecutionNotFound, unavailable } from './failures.ts';
@@ -11,6 +11,13 @@ import { Outage } from './outage.ts';
 const DEADLINE_MS = 5_000;
 /** While Temporal was away a moment ago, nobody shall wait long for the call that finds out whether it is back: one reconnect. */
 const PROBE_DEADLINE_MS = 1_500;
+/** By which the library recognises what it terminated itself. */
+const OWN_REASON = 'asyncjob: ';
+const PAGE_SIZE = 1_000;
+/** In one query: a workflow id has some 60 characters. */
+const IDS_PER_QUERY = 100;
+/** HistoryEventFilterType of Temporal's API. */
+const CLOSE_EVENT = 2;
 
 export interface TemporalJobEngineOptions {
   /** Closed with the engine. */
@@ -21,7 +28,7 @@ export interface TemporalJobEngineOptions {
   deadlineMs?: number;
 }
 
-export class TemporalJobEngine implements JobEngine {
+export class TemporalJobEngine implements JobEngine, ExecutionListing {
   readonly #connection: TemporalConnection;
   readonly #applicationName: string;
   readonly #deadlineMs: number;
@@ -49,12 +56,68 @@ export class TemporalJobEngine implements JobEngine {
   }
 
   async terminate(ref: RunRef, reason: string): Promise<void> {
-    await this.#unlessGone(() => this.#handleOf(ref).terminate(reason));
+    await this.#unlessGone(() => this.#handleOf(ref).terminate(`${OWN_REASON}${reason}`));
   }
 
-  async describe(ref: RunRef): Promise<ExecutionStatus> {
+  async describe(ref: RunRef): Promise<Execution> {
     const description = await this.#unlessGone(() => this.#handleOf(ref).describe());
-    return description === null ? 'not_found' : statusOf(description.status.name);
+    if (description === null) return { status: 'not_found' };
+    const status = statusOf(description.status.name);
+    return status === 'terminated' ? { status, ...(await this.#endOf(description)) } : { status };
+  }
+
+  async openAmong(refs: readonly RunRef[]): Promise<Set<string>> {
+    const ids = refs.map((ref) => quoted(this.#workflowIdOf(ref)));
+    const open = new Set<string>();
+    for (let first = 0; first < ids.length; first += IDS_PER_QUERY) {
+      const some = ids.slice(first, first + IDS_PER_QUERY);
+      const { runs } = await this.#list(`ExecutionStatus = 'Running' and WorkflowId in (${some.join(', ')})`, some.length);
+      for (const run of runs) open.add(runKey(run));
+    }
+    return open;
+  }
+
+  async endedSince(moment: Date): Promise<RunRef[]> {
+    const { runs } = await this.#list(
+      `ExecutionStatus in ('Terminated', 'Canceled', 'Failed', 'TimedOut') and CloseTime > '${moment.toISOString()}'${this.#ours()}`,
+      PAGE_SIZE,
+    );
+    return runs;
+  }
+
+  openPage(from: Uint8Array | null): Promise<{ runs: RunRef[]; next: Uint8Array | null }> {
+    return this.#list(`ExecutionStatus = 'Running'${this.#ours()}`, PAGE_SIZE, from);
+  }
+
+  /** Of an application with a name: others' executions in the namespace are not even asked for. */
+  #ours(): string {
+    return this.#applicationName === '' ? '' : ` and WorkflowId starts_with ${quoted(`${this.#applicationName}/`)}`;
+  }
+
+  async #list(query: string, pageSize: number, from: Uint8Array | null = null): Promise<{ runs: RunRef[]; next: Uint8Array | null }> {
+    const { namespace } = this.#connection.settings;
+    const { executions, nextPageToken } = await this.#call(() =>
+      this.#client.workflowService.listWorkflowExecutions({ namespace, query, pageSize, ...(from ? { nextPageToken: from } : {}) }),
+    );
+    const runs = (executions ?? []).flatMap(({ execution }) => parseWorkflowId(this.#applicationName, execution?.workflowId ?? '') ?? []);
+    return { runs, next: nextPageToken?.length ? nextPageToken : null };
+  }
+
+  /** Who terminated it, and why: the last event of its history says so. */
+  async #endOf({ workflowId, runId }: { workflowId: string; runId: string }): Promise<Pick<Execution, 'end'>> {
+    const { namespace } = this.#connection.settings;
+    const answer = await this.#unlessGone(() =>
+      this.#client.workflowService.getWorkflowExecutionHistory({
+        namespace,
+        execution: { workflowId, runId },
+        historyEventFilterType: CLOSE_EVENT,
+        maximumPageSize: 1,
+      }),
+    );
+    const event = answer?.history?.events?.at(-1)?.workflowExecutionTerminatedEventAttributes;
+    if (!event) return {};
+    const reason = event.reason ?? '';
+    return { end: { by: event.identity ?? '', reason, byThisLibrary: reason.startsWith(OWN_REASON) } };
   }
 
   async close(): Promise<void> {
@@ -142,4 +205,9 @@ function statusOf(name: WorkflowExecutionStatusName): ExecutionStatus {
     default:
       return 'running';
   }
+}
+
+/** A text in a visibility query. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }

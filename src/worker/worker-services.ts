@@ -8,8 +8,10 @@ import type { ApplicationParts } from '../app/application-parts.ts';
 import { anotherPool } from '../app/open-pool.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import { AttemptWatch } from '../mirror/attempt-watch.ts';
+import { OpenRuns } from '../mirror/open-runs.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import { WorkerRegistry } from '../mirror/worker-registry.ts';
+import { Reconciler } from '../relay/reconciler.ts';
 import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
 
@@ -32,6 +34,7 @@ export class WorkerServices {
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
   readonly #relay: Relay;
+  readonly #reconciler: Reconciler;
   readonly #watch: AttemptWatch;
   readonly #pool: Pool;
   #state: 'new' | 'started' | 'stopped' = 'new';
@@ -59,6 +62,20 @@ export class WorkerServices {
       intervalMs: settings.relayIntervalMs,
       log,
     });
+    const { handlers, engine, executions } = parts;
+    const { reconcileIntervalMs } = settings;
+    this.#reconciler = new Reconciler(
+      {
+        rows: new OpenRuns(pool, tables, library, { applicationName: name, worker: this.id, quietMs: reconcileIntervalMs }),
+        engine,
+        executions: executions!,
+        mirror,
+        whenLostOf: (jobType) => handlers.policyOf(jobType).whenLost,
+        worker: this.id,
+        log,
+      },
+      reconcileIntervalMs,
+    );
     this.activities = createJobActivities({
       finalize: async ({ status, error, ...ref }) => void (await mirror.finalized(ref, { status, error })),
     });
@@ -84,6 +101,7 @@ export class WorkerServices {
   async start(): Promise<void> {
     await this.#registry.start();
     this.#relay.start();
+    this.#reconciler.start();
     this.#state = 'started';
   }
 
@@ -92,7 +110,7 @@ export class WorkerServices {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
     this.#watch.stop();
-    await this.#relay.stop();
+    await Promise.all([this.#relay.stop(), this.#reconciler.stop()]);
     if (how === 'abandon') {
       this.#registry.abandon();
       return;

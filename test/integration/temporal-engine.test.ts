@@ -71,7 +71,7 @@ describe('TemporalJobEngine', () => {
     const first = await engine.dispatch(request);
     await engine.terminate(request, 'test');
     expect(await engine.dispatch(request)).toEqual({ workflowId: first.workflowId, runId: first.runId, outcome: 'closed' });
-    expect(await engine.describe(request)).toBe('terminated');
+    expect(await engine.describe(request)).toMatchObject({ status: 'terminated', end: { reason: 'asyncjob: test', byThisLibrary: true } });
   });
 
   it('starts one execution however many dispatch at once', async () => {
@@ -101,7 +101,7 @@ describe('TemporalJobEngine', () => {
       await engine.cancel(request, 'test');
       await engine.terminate(request, 'test');
     }
-    expect(await engine.describe(aRequest())).toBe('not_found');
+    expect(await engine.describe(aRequest())).toEqual({ status: 'not_found' });
   });
 
   it('names an unknown namespace and what to do about it', async () => {

@@ -1,0 +1,199 @@
+// Rows and executions that do not agree, on real servers: what one worker's reconciler makes of them.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Flaky, JOB_CLASSES, openShop, SendInvoice, type Shop } from '../support/shop.ts';
+import { asyncJob, type AsyncJob, type JobOptions } from '../../src/index.ts';
+import { uniqueQueue } from '../support/servers.ts';
+import { until } from '../support/until.ts';
+
+class Careful extends asyncJob('Careful', {}) {
+  static override options: JobOptions = { whenLost: 'report', heartbeatTimeout: '2 seconds' };
+}
+
+describe('the reconciler', () => {
+  let shop: Shop;
+  beforeAll(async () => {
+    shop = await openShop({ classes: [...JOB_CLASSES, Careful], settings: { reconcileIntervalMs: 200 } });
+    await shop.work();
+  });
+  afterAll(() => shop?.[Symbol.asyncDispose]());
+
+  const execution = (job: AsyncJob, run = job.run) => {
+    const jobType = job.constructor === Flaky ? 'Flaky' : job.constructor === Careful ? 'Careful' : 'SendInvoice';
+    return shop.app.temporal.workflow.getHandle(`${shop.app.name}/${jobType}/${job.id}/${run}`);
+  };
+  const remove = async (job: AsyncJob) => {
+    await shop.app.temporal.workflowService.deleteWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId: execution(job).workflowId },
+    });
+    await until(
+      async () =>
+        !(await execution(job)
+          .describe()
+          .then(
+            () => true,
+            () => false,
+          )),
+    );
+  };
+  const history = async (job: AsyncJob) =>
+    (await shop.db.query<{ outcome: string }>('select outcome from async_job_attempt where job_id = $1 order by id', [job.id])).rows.map(
+      ({ outcome }) => outcome,
+    );
+  /** Waits on a queue that nobody serves. */
+  const waiting = () => SendInvoice.enqueue({}, { queue: uniqueQueue() });
+
+  it('a waiting job whose execution is terminated in Temporal is REVOKED, and says by whom and why', async () => {
+    const job = await waiting();
+    await execution(job).terminate('not any more');
+    await job.wait({ timeout: '20 seconds' });
+    expect(job).toMatchObject({ status: 'REVOKED', run: 1, revokeReason: 'not any more' });
+    expect(job.revokedBy).toContain('@');
+    expect(await history(job)).toEqual([]);
+  });
+
+  it('a running job whose execution is terminated in Temporal is REVOKED, and its handler is told', async () => {
+    let reason: unknown;
+    using _ = shop.app.handle(
+      SendInvoice,
+      (task) => new Promise((resolve) => task.signal.addEventListener('abort', () => resolve((reason = task.signal.reason)))),
+    );
+    const job = await SendInvoice.enqueue();
+    await until(async () => (await job.refresh()).status === 'STARTED');
+    await execution(job).terminate();
+    await job.wait({ timeout: '20 seconds' });
+    expect(job).toMatchObject({ status: 'REVOKED', run: 1 });
+    await until(() => reason);
+    expect(await history(job)).toEqual(['revoked']);
+  });
+
+  it('a waiting job whose execution was deleted in Temporal gets its next run', async () => {
+    const job = await waiting();
+    await remove(job);
+    await until(async () => (await job.refresh()).run === 2 && job.runId);
+    expect(job).toMatchObject({ status: 'PENDING', attempt: 0, failures: 0, crashes: 0 });
+    expect((await execution(job).describe()).status.name).toBe('RUNNING');
+    await job.revoke();
+  });
+
+  it('a job at work whose execution was deleted runs on, and is not run twice', async () => {
+    let begun = 0;
+    let release!: () => void;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    using _ = shop.app.handle(Flaky, async () => {
+      begun++;
+      await gate;
+    });
+    const job = await Flaky.enqueue();
+    await until(() => begun === 1);
+    await remove(job);
+    // More than one look of the reconciler.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await job.refresh()).toMatchObject({ status: 'STARTED', run: 1 });
+    release();
+    await job.wait({ timeout: '20 seconds' });
+    expect(job).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1 });
+    expect(begun).toBe(1);
+  });
+
+  it('a STARTED row that nobody runs and Temporal does not know is run again, and remembers that', async () => {
+    using _ = shop.app.handle(SendInvoice, async () => ({ url: 'again' }));
+    const job = await waiting();
+    await remove(job);
+    await shop.db.query(
+      `update send_invoice set status = 'STARTED', attempt = 1, holder = 'gone', holder_beat = 1, started_at = now() - interval '1 minute', queue = 'default',
+        run_id = 'gone', run = 1 where id = $1 and status = 'PENDING'`,
+      [job.id],
+    );
+    await job.wait({ timeout: '20 seconds' });
+    expect(job).toMatchObject({ status: 'SUCCESS', output: { url: 'again' } });
+    expect(job.run).toBeGreaterThan(1);
+    expect(await history(job)).toContain('lost');
+  });
+
+  it("with whenLost: 'report' a run that may have begun is left to people", async () => {
+    const job = await Careful.enqueue({}, { queue: uniqueQueue() });
+    await execution(job).terminate();
+    await job.wait({ timeout: '20 seconds' });
+    await shop.db.query(
+      `update careful set status = 'STARTED', attempt = 1, holder = 'gone', holder_beat = 1, started_at = now() - interval '1 minute', run_id = 'gone', run = 7,
+        ended_at = null where id = $1`,
+      [job.id],
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await job.refresh()).toMatchObject({ status: 'STARTED', run: 7 });
+    expect(await job.revoke({ terminate: true })).toBe('REVOKED');
+  });
+
+  it('a row that is older than the end of its execution gets its next run', async () => {
+    let runs = 0;
+    using _ = shop.app.handle(SendInvoice, async () => {
+      runs++;
+      return { url: 'x' };
+    });
+    const job = await SendInvoice.enqueue();
+    await job.wait({ timeout: '20 seconds' });
+    await until(async () => (await execution(job, 1).describe()).status.name === 'COMPLETED');
+    // As after PostgreSQL was restored from a backup.
+    await shop.db.query(
+      `update send_invoice set status = 'PENDING', attempt = 0, output = null, ended_at = null, enqueued_at = now() - interval '1 minute', started_at = null where id = $1`,
+      [job.id],
+    );
+    await until(async () => (await job.refresh()).run === 2 && job.isFinished);
+    expect(job).toMatchObject({ status: 'SUCCESS' });
+    expect(runs).toBe(2);
+  });
+
+  it('a job to be revoked whose request to cancel was lost is asked again', async () => {
+    let reason: unknown;
+    using _ = shop.app.handle(
+      SendInvoice,
+      (task) =>
+        new Promise((_resolve, reject) => task.signal.addEventListener('abort', () => reject((reason = task.signal.reason) as Error))),
+    );
+    const job = await SendInvoice.enqueue();
+    await until(async () => (await job.refresh()).status === 'STARTED');
+    // The intent alone: whoever wrote it died before it told anybody.
+    await shop.db.query('update send_invoice set revoke_requested_at = now() where id = $1', [job.id]);
+    await job.wait({ timeout: '20 seconds' });
+    expect(job.status).toBe('REVOKED');
+    expect(reason).toBeDefined();
+    await until(async () => (await execution(job).describe()).status.name === 'CANCELLED');
+  });
+
+  it('an execution whose job was settled long ago is ended', async () => {
+    const job = await waiting();
+    await shop.db.query(`update send_invoice set status = 'REVOKED', ended_at = now() - interval '2 minutes' where id = $1`, [job.id]);
+    // A new worker begins with a walk over all executions.
+    await using other = await openShop({
+      name: shop.app.name,
+      databaseUrl: shop.databaseUrl,
+      classes: [...JOB_CLASSES, Careful],
+      settings: { reconcileIntervalMs: 200 },
+    });
+    const differences = await other.app.reconcile({ repair: true });
+    expect(differences).toMatchObject([{ kind: 'terminate', run: { id: job.id, run: 1 }, repaired: true }]);
+    expect((await execution(job).describe()).status.name).toBe('TERMINATED');
+    expect(await job.refresh()).toMatchObject({ status: 'REVOKED', run: 1 });
+  });
+});
+
+describe('a look without repair', () => {
+  it('tells every difference and changes nothing', async () => {
+    await using shop = await openShop();
+    const queue = uniqueQueue();
+    const [terminated, fine] = [await SendInvoice.enqueue({}, { queue }), await SendInvoice.enqueue({}, { queue })];
+    await shop.app.temporal.workflow.getHandle((await terminated.refresh()).workflowId!).terminate('why not');
+    await shop.db.query(`update send_invoice set enqueued_at = now() - interval '1 minute'`);
+    const differences = await until(async () => {
+      const found = await shop.app.reconcile();
+      return found.length > 0 && found;
+    });
+    expect(differences).toMatchObject([{ kind: 'revoke', run: { jobType: 'SendInvoice', id: terminated.id, run: 1 }, repaired: false }]);
+    expect([(await terminated.refresh()).status, (await fine.refresh()).status]).toEqual(['PENDING', 'PENDING']);
+    expect(await shop.app.reconcile({ repair: true })).toMatchObject([{ kind: 'revoke', repaired: true }]);
+    expect((await terminated.refresh()).status).toBe('REVOKED');
+    expect(await shop.app.reconcile({ repair: true })).toEqual([]);
+    await fine.revoke();
+  });
+});
