@@ -5,6 +5,8 @@ export { defineConfig, type Config } from './app/config.ts';
 export { AttemptStopped, type StopReason } from './domain/attempt.ts';
 export { AsyncJobError, GiveUp, RetryAfter, type ErrorCode, type ErrorRecord } from './domain/errors.ts';
 export { STATUSES, type Status } from './domain/lifecycle.ts';
+export type { ReconcileOptions } from './relay/reconcile-once.ts';
+export type { Difference } from './relay/reconciler.ts';
 export { AsyncJob, type RevokeOptions } from './entity/async-job.ts';
 export { AsyncJobAttempt } from './entity/async-job-attempt.ts';
 export { AsyncJobView } from './entity/async-job-view.ts';

@@ -5,7 +5,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
-import type { Log } from '../domain/ports.ts';
+import type { CommittedRun, Log } from '../domain/ports.ts';
 import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
@@ -29,6 +29,7 @@ import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
 import { reconcileOnce, type ReconcileOptions } from '../relay/reconcile-once.ts';
 import type { Difference } from '../relay/reconciler.ts';
+import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import type { JobWorker } from '../worker/index.ts';
 import type { AsyncJobPlugin } from '../worker/plugin.ts';
 import type { ApplicationParts } from './application-parts.ts';
@@ -342,17 +343,19 @@ export class AsyncJobs implements Application, AsyncDisposable {
 
   /**
    * Compares all open jobs with Temporal and tells every difference, with what is to be done about it; `repair: true` does
-   * it. Workers do so by themselves, all the time: this is for people and scripts (`asyncjob doctor --fix`).
+   * it. Workers do so by themselves, all the time: this is for people and scripts, as is `asyncjob doctor --fix`.
    *
    * @throws AsyncJobError `temporal.unavailable`, `settings.invalid` with the inline engine
    */
   async reconcile(options: ReconcileOptions = {}): Promise<Difference[]> {
     this.#refuseClosed();
-    const { executions, engine, pool, tables, library, mirror, handlers, log, name } = this.#parts;
+    const { executions, engine, pool, tables, library, mirror, handlers, dispatcher, log, name } = this.#parts;
     if (!executions) throw new AsyncJobError('settings.invalid', 'the inline engine has no Temporal to compare jobs with.');
     const rows = new OpenRuns(pool, tables, library, { applicationName: name, worker: null, quietMs: RECONCILE_QUIET_MS });
     const whenLostOf = (jobType: string) => handlers.policyOf(jobType).whenLost;
-    return reconcileOnce({ rows, engine, executions, mirror, whenLostOf, worker: null, log }, options);
+    const source = new UndispatchedRuns(pool, tables.values(), library);
+    const dispatch = (run: CommittedRun) => dispatcher.dispatch(run);
+    return reconcileOnce({ rows, engine, executions, mirror, whenLostOf, worker: null, log, source, dispatch }, options);
   }
 
   #refuseClosed(): void {

@@ -10,12 +10,14 @@ import { screenOf } from './terminal.ts';
 
 interface DoctorOptions extends SharedOptions {
   json?: boolean;
+  fix?: boolean;
 }
 
 export function addDoctorCommand(program: Command, deps: CliDeps): void {
   program
     .command('doctor')
-    .description('Look for what is wrong: settings, handlers, packages, PostgreSQL, Temporal, workers, jobs. Changes nothing.')
+    .description('Look for what is wrong: settings, handlers, packages, PostgreSQL, Temporal, workers, jobs.')
+    .option('--fix', 'Repair jobs that Temporal sees otherwise, as workers do by themselves; without it nothing is changed')
     .option('--json', 'Print one JSON document with every finding')
     .addHelpText(
       'after',
@@ -32,7 +34,7 @@ async function runDoctor(options: DoctorOptions, { env, cwd, version, loadConfig
     import('../inspect/judge.ts'),
   ]);
   const overrides = { appFile: options.app, logLevel: options.logLevel ?? options.loglevel };
-  const facts = await withQuietStdout(() => gatherFacts({ env, cwd, overrides, loadConfig }));
+  const facts = await withQuietStdout(() => gatherFacts({ env, cwd, overrides, loadConfig, fix: options.fix ?? false }));
   const findings = judge(facts);
   const exitCode = exitCodeOf(facts, findings);
   if (options.json) write.out(`${JSON.stringify(toDocument(findings, { version, exitCode, counts: countLevels(findings) }), null, 2)}\n`);

@@ -1,6 +1,7 @@
 // What an inspection finds out about an installation, as plain data: gather-facts.ts fills it in, the judges read it.
 // Times are ages in milliseconds by the database's clock, or ISO text; nothing here knows levels or advice.
 import type { SettingSource } from '../app/settings.ts';
+import type { Difference } from '../relay/reconciler.ts';
 
 /** Why something could not be found out. */
 export interface Failure {
@@ -22,6 +23,8 @@ export interface Facts {
   schema: Found<SchemaFacts>;
   registry: Found<{ workers: WorkerFact[] }>;
   jobs: Found<JobsFacts>;
+  /** Open jobs that Temporal sees otherwise. */
+  differences: Found<DifferencesFacts>;
   temporal: Found<TemporalFacts>;
   /** Who polls; asked for every queue that is known from anywhere. */
   polling: Found<{ queues: PolledQueue[] }>;
@@ -145,6 +148,14 @@ export interface LostJob {
   /** `null`: its worker lives, but does not run it (or has no row any more). */
   holderGoneForMs: number | null;
   why: 'worker died' | 'worker ended' | 'worker unknown' | 'not run by its worker';
+}
+
+export interface DifferencesFacts {
+  /** At most `max`. */
+  differences: Difference[];
+  max: number;
+  /** Whether they were to be repaired. */
+  repair: boolean;
 }
 
 export interface TemporalFacts {

@@ -31,6 +31,7 @@ export const CHECKS = {
   'queues.unserved': 'Every queue with waiting jobs has a worker',
   'jobs.undispatched': 'Committed jobs reach Temporal',
   'jobs.lost': 'Every STARTED job is run by a living worker',
+  'jobs.differences': 'Open jobs and their executions in Temporal agree',
   'jobs.handler_missing': 'No job waits for a handler',
 } as const satisfies Record<string, string>;
 export type CheckCode = keyof typeof CHECKS;

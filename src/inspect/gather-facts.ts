@@ -22,6 +22,8 @@ export interface Inspection {
   overrides: SettingInputs;
   cwd: string;
   loadConfig(options: { file?: string | undefined; cwd: string }): Promise<LoadedConfig>;
+  /** Repair jobs that Temporal sees otherwise. */
+  fix: boolean;
 }
 
 /** Shorter than a step, so that the database's own error is heard. */
@@ -29,6 +31,11 @@ const DATABASE_TIMEOUT_MS = STEP_DEADLINE_MS - 500;
 /** Handlers may take a moment to load; and a `setup` that waits for a server that is away never ends. */
 const HANDLERS_DEADLINE_MS = 6_000;
 const QUEUES_MAX = 100;
+/** A look takes seconds, however many jobs are open; a repair takes its time. */
+const COMPARED_MAX = 2_000;
+const DIFFERENCES_MAX = 50;
+const COMPARISON_DEADLINE_MS = 6_000;
+const REPAIR_DEADLINE_MS = 3_600_000;
 
 /** Never rejects. */
 export async function gatherFacts(inspection: Inspection): Promise<Facts> {
@@ -58,7 +65,11 @@ export async function gatherFacts(inspection: Inspection): Promise<Facts> {
       handlers,
       temporal: temporalFound,
     };
-    return { ...facts, polling: await lookAtPolling(facts, temporal, settings) };
+    const [polling, differences] = await Promise.all([
+      lookAtPolling(facts, temporal, settings),
+      isFailure(installation) ? null : compare(facts, installation, inspection.fix),
+    ]);
+    return { ...facts, polling, differences };
   } finally {
     if (!isFailure(installation)) await installation[Symbol.asyncDispose]();
     if (temporal && !isFailure(temporal)) await temporal.connection.close().catch(() => undefined);
@@ -76,6 +87,7 @@ const NOTHING_KNOWN: Facts = {
   schema: null,
   registry: null,
   jobs: null,
+  differences: null,
   temporal: null,
   polling: null,
 };
@@ -174,6 +186,16 @@ async function lookAtDatabase({
     find('the job tables', () => database.jobs(tables, library)),
   ]);
   return { database: server, schema, registry, jobs };
+}
+
+/** Jobs against Temporal, where both answer. */
+async function compare(facts: Facts, { app }: Installation, repair: boolean): Promise<Facts['differences']> {
+  if (!known(facts.temporal) || !known(facts.jobs)) return null;
+  const look = async () => {
+    const limits = repair ? {} : { rows: COMPARED_MAX, differences: DIFFERENCES_MAX };
+    return { differences: await app.reconcile({ repair, ...limits }), max: limits.differences ?? Infinity, repair };
+  };
+  return find('the comparison of jobs with Temporal', look, repair ? REPAIR_DEADLINE_MS : COMPARISON_DEADLINE_MS);
 }
 
 async function lookAtPolling(facts: Facts, temporal: OpenedTemporal | Failure | null, settings: Settings): Promise<Facts['polling']> {

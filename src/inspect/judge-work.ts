@@ -2,6 +2,7 @@
 import type { Facts, Failure, JobsFacts, LostJob, OpenJobs, WorkerFact } from './facts.ts';
 import { isFailure, known } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
+import { judgeDifferences } from './judge-differences.ts';
 import { whose } from './judge-pollers.ts';
 import { withoutCode } from './judge-setup.ts';
 import { count, list, timeSpan } from './words.ts';
@@ -110,7 +111,14 @@ function judgeJobs(facts: Facts): Finding[] {
   const { jobs } = facts;
   if (jobs === null) return [];
   if (isFailure(jobs)) return [unreadable(jobs)];
-  return [summary(jobs), ...judgeQueues(facts, jobs), judgeUndispatched(facts, jobs), judgeLost(facts, jobs), judgeUnhandled(jobs)];
+  return [
+    summary(jobs),
+    ...judgeQueues(facts, jobs),
+    judgeUndispatched(facts, jobs),
+    judgeLost(facts, jobs),
+    ...judgeDifferences(facts, livingOf(facts).length > 0),
+    judgeUnhandled(jobs),
+  ];
 }
 
 function summary({ queues }: JobsFacts): Finding {
@@ -214,7 +222,7 @@ function judgeLost(facts: Facts, { lost }: JobsFacts): Finding {
   return problem(
     'jobs.lost',
     `${count(late.length, 'job')} STARTED, run by nobody, and not taken over`,
-    'See that a worker serves the queue and Temporal answers. If the workflow is gone: job.revoke({ terminate: true }), then job.retry().',
+    'See that a worker serves the queue and Temporal answers.',
     { details, values },
   );
 }

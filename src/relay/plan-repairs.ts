@@ -5,10 +5,10 @@ import { isSettled } from '../domain/lifecycle.ts';
 import type { Execution, RunFacts, RunRef } from '../domain/ports.ts';
 
 /**
- * `revoke`: REVOKED, since somebody ended the execution. `next_run`: PENDING in the next run. `cancel`: ask the execution once
+ * `dispatch`: committed and never dispatched. `revoke`: REVOKED, since somebody ended the execution. `next_run`: PENDING in the next run. `cancel`: ask the execution once
  * more to stop. `terminate`: end an execution whose job is settled or in a newer run. `report`: left to people.
  */
-export type RepairKind = 'revoke' | 'next_run' | 'report' | 'cancel' | 'terminate';
+export type RepairKind = 'dispatch' | 'revoke' | 'next_run' | 'report' | 'cancel' | 'terminate';
 
 export interface Repair {
   kind: RepairKind;

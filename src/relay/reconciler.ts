@@ -166,6 +166,7 @@ export class Reconciler {
         await engine.terminate(row, why);
         return true;
       case 'report':
+      case 'dispatch': // the relay's
         return false;
     }
   }
@@ -225,6 +226,7 @@ export class Reconciler {
 }
 
 const REPAIRED: Record<RepairKind, string> = {
+  dispatch: 'dispatched',
   revoke: 'REVOKED',
   next_run: 'PENDING in its next run',
   report: 'reported',

@@ -16,8 +16,6 @@ const OWN_REASON = 'asyncjob: ';
 const PAGE_SIZE = 1_000;
 /** In one query: a workflow id has some 60 characters. */
 const IDS_PER_QUERY = 100;
-/** HistoryEventFilterType of Temporal's API. */
-const CLOSE_EVENT = 2;
 
 export interface TemporalJobEngineOptions {
   /** Closed with the engine. */
@@ -107,14 +105,13 @@ export class TemporalJobEngine implements JobEngine, ExecutionListing {
   async #endOf({ workflowId, runId }: { workflowId: string; runId: string }): Promise<Pick<Execution, 'end'>> {
     const { namespace } = this.#connection.settings;
     const answer = await this.#unlessGone(() =>
-      this.#client.workflowService.getWorkflowExecutionHistory({
+      this.#client.workflowService.getWorkflowExecutionHistoryReverse({
         namespace,
         execution: { workflowId, runId },
-        historyEventFilterType: CLOSE_EVENT,
         maximumPageSize: 1,
       }),
     );
-    const event = answer?.history?.events?.at(-1)?.workflowExecutionTerminatedEventAttributes;
+    const event = answer?.history?.events?.[0]?.workflowExecutionTerminatedEventAttributes;
     if (!event) return {};
     const reason = event.reason ?? '';
     return { end: { by: event.identity ?? '', reason, byThisLibrary: reason.startsWith(OWN_REASON) } };

@@ -16,6 +16,7 @@ describe('readSettings', () => {
       drainTimeoutMs: 30_000,
       workerTtlMs: 15_000,
       relayIntervalMs: 1_000,
+      reconcileIntervalMs: 5_000,
       appFile: null,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));

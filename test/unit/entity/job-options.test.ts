@@ -30,6 +30,7 @@ describe('resolveJobOptions', () => {
       heartbeatTimeoutMs: 60_000,
       crashRetries: 0,
       priority: 2,
+      whenLost: 'rerun',
     });
   });
 

@@ -1,4 +1,5 @@
 // The facts of an installation in which everything is fine, for tests that change one of them.
+import type { Difference } from '../../../src/relay/reconciler.ts';
 import type { Facts, JobsFacts, LostJob, OpenJobs, WorkerFact } from '../../../src/inspect/facts.ts';
 
 export const SECOND = 1_000;
@@ -57,6 +58,11 @@ export function withJobs(changes: Partial<JobsFacts>): Partial<Facts> {
   return { jobs: { queues: [], lost: [], ...changes } };
 }
 
+export function aDifference(changes: Partial<Difference> = {}): Difference {
+  const run = { jobType: 'SendMail', id: '01900000-0000-7000-8000-000000000001', run: 1 };
+  return { kind: 'next_run', why: 'Temporal does not know its execution', run, repaired: false, ...changes };
+}
+
 export function healthy(changes: Partial<Facts> = {}): Facts {
   const copy = (name: string, version: string) => ({ name, version, folder: `/srv/shop/node_modules/${name}`, usedBy: ['application'] });
   return {
@@ -92,6 +98,7 @@ export function healthy(changes: Partial<Facts> = {}): Facts {
     database: { where: 'db:5432/shop', user: 'shop', version: '18.1', isReadOnly: false, answeredInMs: 3, clockOffsetMs: 12 },
     schema: { statements: [] },
     registry: { workers: [aWorker()] },
+    differences: { differences: [], max: 50, repair: false },
     jobs: { queues: [openJobs({ started: 2, due: 1, oldestDueMs: 5 * SECOND })], lost: [] },
     temporal: { address: 'temporal:7233', namespace: 'default', serverVersion: '1.32.0', retentionMs: 24 * HOUR, answeredInMs: 8 },
     polling: {

@@ -4,7 +4,7 @@ import type { Facts, Failure, PackageCopy, Poller } from '../../../src/inspect/f
 import { CHECK_CODES, type CheckCode, type Finding } from '../../../src/inspect/findings.ts';
 import { countLevels, exitCodeOf, judge } from '../../../src/inspect/judge.ts';
 import { NODE_MINIMUM } from '../../../src/inspect/judge-packages.ts';
-import { aWorker, healthy, HOUR, lostJob, MINUTE, openJobs, SECOND, withJobs } from './facts.ts';
+import { aDifference, aWorker, healthy, HOUR, lostJob, MINUTE, openJobs, SECOND, withJobs } from './facts.ts';
 
 function failure(code: string | null, message: string): Failure {
   return { error: { code, message } };
@@ -376,5 +376,44 @@ describe('jobs', () => {
       level: 'problem',
       found: 'the job tables could not be read: relation "mail" does not exist',
     });
+  });
+});
+
+describe('open jobs against Temporal', () => {
+  const differing = (...differences: ReturnType<typeof aDifference>[]): Partial<Facts> => ({
+    differences: { differences, max: 50, repair: false },
+  });
+
+  it('what a living worker repairs is a warning, without one a problem, with the plan for each job', () => {
+    expect(theFinding('jobs.differences', differing(aDifference()))).toMatchObject({
+      level: 'warning',
+      found: '1 job that Temporal sees otherwise',
+      details: ['SendMail 01900000-0000-7000-8000-000000000001, run 1: Temporal does not know its execution → to be run again'],
+    });
+    expect(theFinding('jobs.differences', { ...differing(aDifference()), registry: { workers: [] } }).level).toBe('problem');
+  });
+
+  it('what is left to people is a problem, whoever lives', () => {
+    expect(theFinding('jobs.differences', differing(aDifference({ kind: 'report' })))).toMatchObject({
+      level: 'problem',
+      advice: expect.stringContaining('job.revoke({ terminate: true })') as string,
+    });
+  });
+
+  it('what was repaired is fine, and what moved meanwhile is said', () => {
+    const repaired = { differences: [aDifference({ repaired: true })], max: Infinity, repair: true };
+    expect(theFinding('jobs.differences', { differences: repaired })).toMatchObject({
+      level: 'ok',
+      found: '1 job differed from Temporal and was repaired',
+    });
+    const moved = { differences: [aDifference({ repaired: true }), aDifference()], max: Infinity, repair: true };
+    expect(theFinding('jobs.differences', { differences: moved })).toMatchObject({
+      level: 'warning',
+      advice: expect.stringContaining('Ask again') as string,
+    });
+  });
+
+  it('a Temporal that does not answer in time is a warning', () => {
+    expect(theFinding('jobs.differences', { differences: failure(null, 'no answer within 6 s') }).level).toBe('warning');
   });
 });
