@@ -303,6 +303,80 @@ describe('the mirror', () => {
     });
   });
 
+  describe('the reconciler’s word', () => {
+    const nextRun = (ref: AttemptRef, by: { runId?: string; worker?: string | null } = {}) =>
+      mirror.nextRun(ref, by.runId ?? ref.runId, { why: 'it is gone', worker: by.worker ?? 'me' });
+    const ended = (ref: AttemptRef) => mirror.ended(ref, ref.runId, { by: 'ann', reason: 'wrong data' });
+
+    it.each(['PENDING', 'STARTED'] as const)('on an execution that somebody ended makes a row that is %s REVOKED', async (status) => {
+      const ref = await row({ status, attempt: 1, holder: 'other', holder_beat: 5 });
+      expect(await ended(ref)).toBe('applied');
+      expect(await stored(ref)).toMatchObject({ status: 'REVOKED', revoked_by: 'ann', revoke_reason: 'wrong data', holder: 'other' });
+      expect(await history(ref)).toEqual(status === 'STARTED' ? [{ run: 1, attempt: 1, outcome: 'revoked' }] : []);
+      expect(await ended(ref)).toBe('stale');
+    });
+
+    it.each(['NEW', 'SUCCESS', 'FAILURE', 'REVOKED'] as const)('changes nothing on a row that is %s', async (status) => {
+      const ref = await row({ status });
+      expect(await ended(ref)).toBe('stale');
+      expect(await nextRun(ref)).toBeNull();
+      expect(await stored(ref)).toMatchObject({ status, run: 1 });
+    });
+
+    it('changes nothing when the row is in another run, or names another execution, than was looked at', async () => {
+      const ref = await row();
+      for (const other of [
+        { ...ref, run: 2 },
+        { ...ref, runId: 'another' },
+      ]) {
+        expect(await ended(other)).toBe('stale');
+        expect(await nextRun(other)).toBeNull();
+      }
+      expect(await stored(ref)).toMatchObject({ status: 'PENDING', run: 1, run_id: 'exec' });
+    });
+
+    it('on an execution that is gone gives the next run; holder and counters stay', async () => {
+      const ref = await row({ status: 'STARTED', attempt: 3, failures: 2, crashes: 1, holder: 'dead', holder_beat: 4 });
+      await worker('dead', { alive: false });
+      expect(await nextRun(ref)).toEqual({ status: 'PENDING', run: 2 });
+      expect(await stored(ref)).toMatchObject({
+        status: 'PENDING',
+        attempt: 0,
+        failures: 2,
+        crashes: 1,
+        holder: 'dead',
+        holder_beat: 4,
+        run_id: null,
+      });
+      expect(await history(ref)).toEqual([{ run: 1, attempt: 3, outcome: 'lost' }]);
+      expect(await nextRun(ref)).toBeNull();
+    });
+
+    it('never re-dispatches what a living worker holds', async () => {
+      const ref = await row({ status: 'STARTED', attempt: 1, holder: 'other', holder_beat: 5 });
+      await worker('other', { jobs: [ref.id], beat: 9 });
+      expect(await nextRun(ref)).toBeNull();
+      const unlisted = await row({ status: 'STARTED', attempt: 1, holder: 'other', holder_beat: 9 });
+      expect(await nextRun(unlisted)).toBeNull();
+      const letGo = await row({ status: 'STARTED', attempt: 1, holder: 'other', holder_beat: 8 });
+      expect(await nextRun(letGo)).toMatchObject({ run: 2 });
+    });
+
+    it('takes nobody for dead after an outage, until this worker’s own beats have been unbroken for a time to live', async () => {
+      await worker('fresh', { aliveFor: '1 second' });
+      await worker('dead', { alive: false });
+      const ref = await row({ status: 'STARTED', attempt: 1, holder: 'dead', holder_beat: 5 });
+      expect(await nextRun(ref, { worker: 'fresh' })).toBeNull();
+      expect(await nextRun(ref)).toMatchObject({ run: 2 });
+    });
+
+    it('is REVOKED instead of another run when that was asked for', async () => {
+      const ref = await row({ status: 'STARTED', attempt: 1, revoke_requested_at: new Date() });
+      expect(await nextRun(ref)).toEqual({ status: 'REVOKED', run: 1 });
+      expect(await stored(ref)).toMatchObject({ status: 'REVOKED', run: 1 });
+    });
+  });
+
   it('notes the execution of a run once', async () => {
     const ref = await row({ run_id: null });
     expect(await mirror.dispatched(ref, 'first', 'w')).toBe('applied');

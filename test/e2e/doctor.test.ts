@@ -231,6 +231,30 @@ describe('asyncjob doctor', () => {
     });
   });
 
+  it('lists what Temporal sees otherwise, and repairs it with --fix, without a worker', async () => {
+    await using own = await openApplication();
+    const OwnStep = own.app.of(Step);
+    const [ended, left] = [await OwnStep.enqueue({}, { queue: 'nobody' }), await OwnStep.create({})];
+    await own.app.temporal.workflow.getHandle((await ended.refresh()).workflowId!).terminate('not any more');
+    // Committed long ago by a process that died before it dispatched.
+    await own.db.query(`update step set status = 'PENDING', run = 1, enqueued_at = now() - interval '1 minute' where id = $1`, [left.id]);
+    await own.db.query(`update step set enqueued_at = now() - interval '1 minute' where id = $1`, [ended.id]);
+    const before = await until(async () => {
+      const report = await doctor(own.env);
+      return report.of('jobs.differences')[0]?.details?.length === 2 ? report : null;
+    });
+    expect(before.of('jobs.differences')).toMatchObject([
+      { level: 'problem', found: '2 jobs that Temporal sees otherwise', advice: expect.stringContaining('--fix') as string },
+    ]);
+    expect([(await ended.refresh()).status, (await left.refresh()).runId]).toEqual(['PENDING', null]);
+
+    const fixed = await doctor(own.env, { args: ['--fix'] });
+
+    expect(fixed.of('jobs.differences')).toMatchObject([{ level: 'ok', found: '2 jobs differed from Temporal and were repaired' }]);
+    expect([(await ended.refresh()).status, (await left.refresh()).runId]).toEqual(['REVOKED', expect.any(String)]);
+    expect((await doctor(own.env)).of('jobs.differences')).toMatchObject([{ level: 'ok', found: 'open jobs and Temporal agree' }]);
+  });
+
   describe('an application of one’s own', () => {
     let folder: string;
     beforeAll(async () => {
