@@ -44,6 +44,8 @@ const ROWS_AT_ONCE = 200;
 /** Requests for single executions, so that a hundred thousand open rows do not flood Temporal. */
 const REQUESTS_PER_SECOND = 50;
 const REQUESTS_AT_ONCE = 10;
+/** Lists cost Temporal more; a namespace has ten a second by default. */
+const LISTS_PER_SECOND = 2;
 /** How often all executions are walked for those whose row is settled. */
 const LEFTOVERS_INTERVAL_MS = 60_000;
 /** What looked doubtful and was in order is looked at less and less often, up to this. */
@@ -56,7 +58,8 @@ const LIST_LAG_MS = 10_000;
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   readonly #intervalMs: number;
-  readonly #pace = new Pace(REQUESTS_PER_SECOND);
+  readonly #requests = new Pace(REQUESTS_PER_SECOND);
+  readonly #lists = new Pace(LISTS_PER_SECOND);
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #leftovers: { from: Uint8Array | null; notBefore: number } = { from: null, notBefore: 0 };
@@ -99,7 +102,7 @@ export class Reconciler {
 
   /** A look at a portion of everything; returns whether the next one shall follow at once. */
   async #pass(): Promise<boolean> {
-    const { rows, executions } = this.#parts;
+    const { rows } = this.#parts;
     const doubtful = await rows.doubtful(ROWS_AT_ONCE);
     const portion = await rows.next(ROWS_AT_ONCE);
     const isAll = this.#walkBeginsAnew && portion.isLast;
@@ -107,9 +110,7 @@ export class Reconciler {
     const suspects = [...doubtful, ...(await this.notExecuting(portion.rows))];
     if (!isAll) {
       // Too many rows to see them all in every pass: those whose execution has ended meanwhile are asked for.
-      const since = this.#endedSince;
-      this.#endedSince = new Date(Date.now() - LIST_LAG_MS);
-      suspects.push(...(await rows.ofJobs(await executions.endedSince(since))).values());
+      suspects.push(...(await rows.ofJobs(await this.#endedMeanwhile())).values());
     }
     const repaired = await this.#examineAll(suspects);
     await this.#sweepLeftovers();
@@ -118,32 +119,53 @@ export class Reconciler {
     return repaired > 0 && !isAll;
   }
 
-  /** Those that Temporal's lists do not show as executing. */
+  /** Those that Temporal's lists do not show as executing; all of them when there are no lists. */
   async notExecuting(rows: RunFacts[]): Promise<RunFacts[]> {
     if (rows.length === 0) return [];
-    const open = await this.#parts.executions.openAmong(rows);
-    return rows.filter((row) => !open.has(runKey(row)));
+    const open = await this.#listed((executions) => executions.openAmong(rows));
+    return open === null ? rows : rows.filter((row) => !open.has(runKey(row)));
+  }
+
+  async #endedMeanwhile(): Promise<RunRef[]> {
+    const now = Date.now();
+    const ended = await this.#listed((executions) => executions.endedSince(this.#endedSince));
+    if (ended === null) return [];
+    this.#endedSince = new Date(now - LIST_LAG_MS);
+    return ended;
+  }
+
+  /** Temporal's lists are a hint: without them it goes on. */
+  async #listed<T>(list: (executions: ExecutionListing) => Promise<T>): Promise<T | null> {
+    await this.#lists.turn(this.#stop.signal);
+    try {
+      return await list(this.#parts.executions);
+    } catch (error) {
+      this.#parts.log.debug({ err: error }, 'Temporal does not list executions now');
+      return null;
+    }
   }
 
   async #examineAll(suspects: readonly RunFacts[]): Promise<number> {
     const due = new Map(suspects.filter((row) => this.#isDue(row)).map((row) => [jobKey(row), row]));
-    let repaired = 0;
     const queue = due.values();
+    let repaired = 0;
+    const failures: unknown[] = [];
     const next = async () => {
       for (const row of queue) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#stop.signal.aborted || failures.length > 0) return;
         const difference = await this.examine(row, { repair: true });
         this.#saw(row, difference !== null);
         if (difference?.repaired) repaired++;
       }
     };
-    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
+    await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, () => next().catch((error: unknown) => failures.push(error))));
+    if (failures.length > 0) throw failures[0];
     return repaired;
   }
 
   /** Compares one row with its execution, and repairs the difference when that is asked for. */
   async examine(row: RunFacts, { repair }: { repair: boolean }): Promise<Difference | null> {
-    await this.#pace.turn(this.#stop.signal);
+    await this.#requests.turn(this.#stop.signal);
     const execution = await this.#parts.engine.describe(row);
     const planned = planRepair(row, execution, this.#parts.whenLostOf(row.jobType));
     if (planned === null) return null;
@@ -187,7 +209,9 @@ export class Reconciler {
   /** A page of the executions that go on, now and then. */
   async #sweepLeftovers(): Promise<void> {
     if (Date.now() < this.#leftovers.notBefore) return;
-    const { runs, next } = await this.#parts.executions.openPage(this.#leftovers.from);
+    const page = await this.#listed((executions) => executions.openPage(this.#leftovers.from));
+    if (page === null) return;
+    const { runs, next } = page;
     this.#leftovers = { from: next, notBefore: next === null ? Date.now() + LEFTOVERS_INTERVAL_MS : 0 };
     await this.examineLeftovers(runs, { repair: true });
   }
@@ -200,7 +224,7 @@ export class Reconciler {
       const planned = planLeftover(run, jobs.get(jobKey(run)));
       if (planned === null) continue;
       if (repair) {
-        await this.#pace.turn(this.#stop.signal);
+        await this.#requests.turn(this.#stop.signal);
         await this.#parts.engine.terminate(run, planned.why);
       }
       const difference = { ...planned, run, repaired: repair };

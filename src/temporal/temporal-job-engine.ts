@@ -94,7 +94,8 @@ export class TemporalJobEngine implements JobEngine, ExecutionListing {
 
   async #list(query: string, pageSize: number, from: Uint8Array | null = null): Promise<{ runs: RunRef[]; next: Uint8Array | null }> {
     const { namespace } = this.#connection.settings;
-    const { executions, nextPageToken } = await this.#call(() =>
+    // Not through the outage's memory: a store of lists that is busy or away says nothing about starts.
+    const { executions, nextPageToken } = await this.#connection.within(this.#deadlineMs, () =>
       this.#client.workflowService.listWorkflowExecutions({ namespace, query, pageSize, ...(from ? { nextPageToken: from } : {}) }),
     );
     const runs = (executions ?? []).flatMap(({ execution }) => parseWorkflowId(this.#applicationName, execution?.workflowId ?? '') ?? []);
