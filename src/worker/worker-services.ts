@@ -8,13 +8,14 @@ import type { ApplicationParts } from '../app/application-parts.ts';
 import { anotherPool } from '../app/open-pool.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import { AttemptWatch } from '../mirror/attempt-watch.ts';
+import { RevocationListener } from '../mirror/revocation-listener.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import { WorkerRegistry } from '../mirror/worker-registry.ts';
 import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
 
-/** One for the registry's beats, one for the relay's sweep. */
-const OWN_CONNECTIONS_MAX = 2;
+/** One for the registry's beats, one for the relay's sweep, one that listens. */
+const OWN_CONNECTIONS_MAX = 3;
 const WATCH_INTERVAL_MAX_MS = 2_000;
 
 export interface WorkerServicesOptions {
@@ -33,6 +34,7 @@ export class WorkerServices {
   readonly #registry: WorkerRegistry;
   readonly #relay: Relay;
   readonly #watch: AttemptWatch;
+  readonly #listener: RevocationListener | null;
   readonly #pool: Pool;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
@@ -53,6 +55,10 @@ export class WorkerServices {
     this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
     this.#registry = new WorkerRegistry(this.#pool, library, worker, settings.workerTtlMs, log);
     this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
+    const watch = this.#watch;
+    this.#listener = settings.listen
+      ? new RevocationListener(this.#pool, { revoked: (jobId) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() }, log)
+      : null;
     this.#relay = new Relay({
       source: new UndispatchedRuns(this.#pool, tables.values(), library),
       dispatch: (run) => dispatcher.dispatch(run),
@@ -84,6 +90,7 @@ export class WorkerServices {
   async start(): Promise<void> {
     await this.#registry.start();
     this.#relay.start();
+    this.#listener?.start();
     this.#state = 'started';
   }
 
@@ -92,7 +99,7 @@ export class WorkerServices {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
     this.#watch.stop();
-    await this.#relay.stop();
+    await Promise.all([this.#relay.stop(), this.#listener?.stop()]);
     if (how === 'abandon') {
       this.#registry.abandon();
       return;
