@@ -66,7 +66,13 @@ export class EngineCalls {
       };
       await Promise.all(Array.from({ length: inline ? 1 : Math.min(CALLS_AT_ONCE, runs.length) }, next));
     };
-    const soon = inline ? callAll : () => dispatcher.track(callAll());
-    if (!afterCommit.add(em, soon)) await callAll();
+    // Tracked also when the caller waits: close() must not take the connection from under it.
+    const begin = () => {
+      const calls = callAll();
+      dispatcher.track(calls);
+      return calls;
+    };
+    const afterwards = inline ? begin : () => void begin();
+    if (!afterCommit.add(em, afterwards)) await begin();
   }
 }
