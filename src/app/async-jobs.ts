@@ -10,8 +10,10 @@ import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
+import { EngineCalls } from '../enqueue/engine-calls.ts';
 import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
+import { ManyJobs } from '../enqueue/many-jobs.ts';
 import { OwnColumns } from '../enqueue/own-columns.ts';
 import { applicationClosed, applicationOpened, runInApplication, type Application, type BoundJob } from '../entity/application.ts';
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
@@ -78,6 +80,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
   readonly #parts: ApplicationParts;
   readonly #ormIsOurs: boolean;
   readonly #commands: JobCommands;
+  readonly #manyJobs: ManyJobs;
   readonly #ownColumns: OwnColumns;
   readonly #handlersFolder: ConnectOptions['handlersFolder'];
   readonly #unsubscribe: () => void;
@@ -172,15 +175,13 @@ export class AsyncJobs implements Application, AsyncDisposable {
     this.#handlersFolder = handlersFolder;
     const afterCommit = new AfterCommit((error) => dispatcher.report(error));
     const inline = settings.engine === 'inline';
-    this.#commands = new JobCommands({
+    const commands = {
       orm,
       tables,
-      engine,
-      dispatcher,
+      engineCalls: new EngineCalls({ engine, dispatcher, afterCommit, inline }),
       afterCommit,
       databaseErrors: DATABASE_ERRORS,
-      inline,
-      check: (jobClass, willRun) => {
+      check: (jobClass: JobClass, willRun: boolean) => {
         this.#refuseClosed();
         const { jobType } = handlers.typeOf(jobClass);
         if (inline && willRun && !handlers.handlerOf(jobClass)) {
@@ -190,7 +191,9 @@ export class AsyncJobs implements Application, AsyncDisposable {
           );
         }
       },
-    });
+    };
+    this.#commands = new JobCommands(commands);
+    this.#manyJobs = new ManyJobs(commands);
     const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
     this.#ownColumns = ownColumns;
     const guard = new LifecycleGuard((em, attempt, job, own) => ownColumns.saveFenced(em, attempt, job, own));
@@ -244,7 +247,9 @@ export class AsyncJobs implements Application, AsyncDisposable {
       create: (data?: object, options?: Within) => this.#commands.create(jobClass, data, options),
       enqueue: (data?: object, options?: EnqueueOptions) =>
         this.#settledInline(this.#commands.enqueueNew(jobClass, data, options), options),
-      enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#commands.enqueueMany(jobClass, rows, options),
+      enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#manyJobs.enqueue(jobClass, rows, options),
+      revokeMany: (where: FilterQuery<T>, options?: RevokeOptions) => this.#manyJobs.revoke(jobClass, where, options),
+      retryMany: (where: FilterQuery<T>, options?: EnqueueOptions) => this.#manyJobs.retry(jobClass, where, options),
       get: (id: string, options?: Within) => read(options, (em) => getJob(em, jobClass, id)),
       find: (where: FilterQuery<T>, { em: given, ...options }: FindOptions<T> & Within = {}) =>
         read(given ? { em: given } : {}, (em) => findJobs(em, jobClass, where, options as FindOptions<T>)),

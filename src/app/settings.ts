@@ -103,6 +103,12 @@ export const SETTINGS = {
     defaultText: '5s',
     help: 'How often one of the workers compares open jobs with Temporal and repairs what differs',
   }),
+  listen: setting<boolean>({
+    env: 'ASYNCJOB_LISTEN',
+    parse: yesOrNo,
+    default: true,
+    help: 'Whether a worker hears of revocations at once, on a connection of its own (LISTEN), or within two seconds: false behind a pooler that pools transactions',
+  }),
   appFile: setting<string | null>({
     env: 'ASYNCJOB_APP',
     option: '--app',
@@ -196,6 +202,14 @@ function oneOf<const T extends string>(values: readonly T[], aliases: Readonly<R
     if (found === undefined) throw new Error(unknownName(String(value), [...values, ...Object.keys(aliases)]));
     return found;
   };
+}
+
+function yesOrNo(value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  const word = String(value).trim().toLowerCase();
+  if (['true', '1', 'yes', 'on'].includes(word)) return true;
+  if (['false', '0', 'no', 'off'].includes(word)) return false;
+  throw new Error(`${shown(value)} is neither true nor false`);
 }
 
 function duration(minimumMs: number): (value: unknown) => number {

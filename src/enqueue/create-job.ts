@@ -1,17 +1,36 @@
 // Inserting a job: its row and nothing else. The caller's other pending changes are never written.
+import { raw } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import { LIFECYCLE_PROPERTIES } from '../entity/base-schema.ts';
 import { unknownName } from '../entity/closest-name.ts';
+import { toMilliseconds } from '../entity/duration.ts';
 import { shown } from '../entity/invalid-settings.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import { UUID } from '../entity/job-reads.ts';
-import type { JobClass } from '../entity/job-types.ts';
+import type { EnqueueOptions, JobClass } from '../entity/job-types.ts';
 import { refuseUnsavedRelations } from '../entity/own-changes.ts';
 
 /** Lifecycle columns that an INSERT sets: those of a job that is enqueued with it. */
 export type InitialState = Partial<Record<'status' | 'run' | 'queue' | 'runAt' | 'priority' | 'enqueuedAt', unknown>>;
+
+/** Of a job that is inserted as PENDING. */
+export function initialState(options: EnqueueOptions): InitialState {
+  return {
+    status: 'PENDING',
+    run: 1,
+    enqueuedAt: raw('now()'),
+    ...(options.queue === undefined ? {} : { queue: options.queue }),
+    ...(options.priority === undefined ? {} : { priority: options.priority }),
+    runAt: notBefore(options),
+  };
+}
+
+/** `null`: now. */
+export function notBefore({ delay, runAt }: EnqueueOptions): Date | null {
+  return runAt ?? (delay === undefined ? null : new Date(Date.now() + toMilliseconds(delay, 'delay')));
+}
 
 /** A job that is managed by nobody yet. @throws AsyncJobError `relation.unsaved`, `job.value_invalid` */
 export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobClass<T>, data: object, initial: InitialState): T {

@@ -8,6 +8,15 @@ export interface DatabaseErrorKinds {
   isValueError(error: unknown): boolean;
 }
 
+/** What `act` does, and its errors as those for callers. */
+export async function orCallerError<R>(jobType: string, kinds: DatabaseErrorKinds, act: () => Promise<R>): Promise<R> {
+  try {
+    return await act();
+  } catch (error) {
+    throw toCallerError(error, jobType, kinds);
+  }
+}
+
 /** The error to throw instead of `error`. */
 export function toCallerError(error: unknown, jobType: string, kinds: DatabaseErrorKinds): unknown {
   if (!(error instanceof Error) || error instanceof AsyncJobError) return error;

@@ -6,6 +6,11 @@ export async function execute(em: EntityManager, statement: string, parameters: 
   return (await em.execute(...positional(statement, parameters))) as unknown as Row[];
 }
 
+/** Ids as the parameter of a `uuid[]`: MikroORM would write a list of values. */
+export function idArray(ids: readonly string[]): string {
+  return `{${ids.join(',')}}`;
+}
+
 /** Statements number their parameters; MikroORM's `execute` takes them in order. */
 function positional(statement: string, parameters: readonly unknown[]): [string, unknown[]] {
   const ordered: unknown[] = [];

@@ -14,6 +14,8 @@ export interface BoundJob<T extends AsyncJob> {
   create(...args: DataThen<T, Within>): Promise<T>;
   enqueue(...args: DataThen<T, EnqueueOptions>): Promise<T>;
   enqueueMany(rows: Iterable<JobInput<T>>, options?: EnqueueOptions): Promise<string[]>;
+  revokeMany(where: FilterQuery<T>, options?: RevokeOptions): Promise<string[]>;
+  retryMany(where: FilterQuery<T>, options?: EnqueueOptions): Promise<string[]>;
   get(id: string, options?: Within): Promise<T | null>;
   find<H extends string = never>(where: FilterQuery<T>, options?: FindOptions<T, H> & Within): Promise<Loaded<T, H>[]>;
   latest(options?: Within): Promise<T | null>;

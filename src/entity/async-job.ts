@@ -117,11 +117,12 @@ export abstract class AsyncJob {
 
   /**
    * Asks for the job not to run, or to stop; idempotent. NEW and PENDING become REVOKED at once; a running job's
-   * `task.signal` aborts, and the row is REVOKED when the handler has stopped. `terminate` does not wait for the handler.
+   * `task.signal` aborts within a second of the commit, also while Temporal is away, and the row is REVOKED when the
+   * handler has stopped. `terminate` does not wait for the handler.
    *
-   * Returns the status after it.
+   * Returns the status after it: REVOKED (it will not run), STARTED (it was asked to stop), or how it had ended before.
    *
-   * @throws AsyncJobError `job.not_persisted` when it has no row
+   * @throws AsyncJobError `job.not_persisted` when it has no row, `settings.invalid`
    */
   async revoke(options: RevokeOptions = {}): Promise<Status> {
     return applicationOf(this, options.em).revoke(this, options);
@@ -189,6 +190,31 @@ export abstract class AsyncJob {
   /** Many at once: one INSERT per thousand rows, in one transaction. Returns their ids, in the order of `rows`. */
   static enqueueMany<T extends AsyncJob>(this: JobClass<T>, rows: Iterable<JobInput<T>>, options?: EnqueueOptions): Promise<string[]> {
     return bound(this, options).enqueueMany(rows, options);
+  }
+
+  /**
+   * `job.revoke()` for every job that matches, as for `find()`; `{}` means all of the class. Settled ones are skipped.
+   *
+   * One statement per thousand jobs, all in the caller's transaction, or else each for itself. Then Temporal is told; if
+   * it is away the call ends all the same, since the rows are right. Instances that you hold stay as they are.
+   *
+   * Returns the ids of the jobs that are REVOKED now, or are running and were asked to stop, in their order.
+   *
+   * @throws AsyncJobError `settings.invalid` for unknown options, without a condition, or with `undefined` in it
+   */
+  static revokeMany<T extends AsyncJob>(this: JobClass<T>, where: FilterQuery<T>, options?: RevokeOptions): Promise<string[]> {
+    return bound(this, options).revokeMany(where, options);
+  }
+
+  /**
+   * `job.retry()` for every job that matches and is FAILURE or REVOKED, as `revokeMany`; others are skipped.
+   *
+   * Returns the ids of the jobs that are PENDING now, in their order.
+   *
+   * @throws AsyncJobError `settings.invalid`, as for `revokeMany`
+   */
+  static retryMany<T extends AsyncJob>(this: JobClass<T>, where: FilterQuery<T>, options?: EnqueueOptions): Promise<string[]> {
+    return bound(this, options).retryMany(where, options);
   }
 
   /** The job with this id; `null` when there is none. */

@@ -1,5 +1,6 @@
 // Asks the rows of the attempts that run here whether they still have them, every few seconds and in one query per
-// table. So revocation and being overtaken reach a handler that says nothing, also while Temporal is away.
+// table; at once when a revocation is heard of. So that and being overtaken reach a handler that says nothing, also
+// while Temporal is away.
 import type { Pool } from 'pg';
 import type { AttemptRef, Log } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
@@ -26,34 +27,54 @@ export class AttemptWatch {
   readonly #log: Log;
   readonly #watched = new Map<AttemptRef, AttemptNews>();
   readonly #timer: NodeJS.Timeout;
+  /** Heard of, but not watched (yet): their attempts are just starting, or are another worker's. Of one interval. */
+  readonly #revokedUnwatched = new Set<string>();
   #isLooking = false;
+  #isWanted = false;
 
   constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, intervalMs: number, log: Log) {
     this.#pool = pool;
     this.#tables = tables;
     this.#library = library;
     this.#log = log;
-    this.#timer = setInterval(() => void this.look(), intervalMs);
+    this.#timer = setInterval(() => {
+      this.#revokedUnwatched.clear();
+      void this.look();
+    }, intervalMs);
     this.#timer.unref();
   }
 
   /** From its start until its outcome is written; returns how to end it. */
   watch(ref: AttemptRef, news: AttemptNews): () => void {
     this.#watched.set(ref, news);
+    if (this.#revokedUnwatched.delete(ref.id)) void this.look();
     return () => this.#watched.delete(ref);
   }
 
-  /** One look at all rows. */
+  /** A job was revoked; whether it is one that runs here, its row says. */
+  revoked(jobId: string): void {
+    if ([...this.#watched.keys()].some(({ id }) => id === jobId)) void this.look();
+    else this.#revokedUnwatched.add(jobId);
+  }
+
+  /** A look at all rows. What is wanted during one is one more, since that may have passed the row already. */
   async look(): Promise<void> {
-    if (this.#isLooking || this.#watched.size === 0) return;
+    this.#isWanted = true;
+    if (this.#isLooking) return;
     this.#isLooking = true;
+    while (this.#isWanted) {
+      this.#isWanted = false;
+      await this.#lookOnce();
+    }
+    this.#isLooking = false;
+  }
+
+  async #lookOnce(): Promise<void> {
     try {
       const byType = Map.groupBy(this.#watched.keys(), ({ jobType }) => jobType);
       for (const [jobType, refs] of byType) await this.#lookAt(this.#tables.get(jobType)!, refs);
     } catch (error) {
       this.#log.debug({ err: error }, 'the rows of running attempts could not be asked');
-    } finally {
-      this.#isLooking = false;
     }
   }
 

@@ -38,6 +38,14 @@ const ownBeatFresh = ({ workers }: LibraryTables, me: string) =>
 const setColumns = (table: JobTable, own: readonly string[], first: number) =>
   own.map((column, i) => `, ${column} = $${first + i}`).join('');
 
+/**
+ * Jobs among $1 (ids) in a status that the event may leave. Their rows are locked in the order of ids, so that two
+ * statements about the same many jobs do not deadlock. The guard stands in the statement itself, too.
+ */
+const movable = ({ name, columns: c }: JobTable, event: JobEvent) =>
+  `with movable as (select l.${c.id} as id from ${name} l where l.${c.id} = any($1::uuid[]) and l.${c.status} in (${leaves(event)})
+      order by l.${c.id} for update)`;
+
 /** NEW → PENDING. $1 id, $2 queue or null, $3 not before or null, $4 priority or null, then own columns. */
 export const enqueueStatement = (table: JobTable, own: readonly string[]): string => {
   const c = table.columns;
@@ -47,30 +55,49 @@ export const enqueueStatement = (table: JobTable, own: readonly string[]): strin
     returning *`;
 };
 
-/** FAILURE, REVOKED → PENDING, next run; the holder stays, since its execution may still live. Parameters as for enqueue. */
+/**
+ * FAILURE, REVOKED → PENDING, next run; the holder stays, since its execution may still live. $1 ids, then as for
+ * enqueue; own columns are those of a single job.
+ */
 export const retryStatement = (table: JobTable, own: readonly string[]): string => {
   const { name, columns: c } = table;
-  return `update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
+  return `${movable(table, 'retried')}
+    update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
       ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now(),
       ${c.attempt} = 0, ${c.failures} = 0, ${c.crashes} = 0, ${c.runId} = null, ${c.workflowId} = null,
       ${c.startedAt} = null, ${c.endedAt} = null, ${c.nextAttemptAt} = null, ${c.progress} = null, ${c.progressMessage} = null,
       ${c.output} = null, ${c.error} = null, ${c.errorMessage} = null,
       ${c.revokeRequestedAt} = null, ${c.revokeReason} = null, ${c.revokedBy} = null${setColumns(table, own, 5)}
-    where j.${c.id} = $1 and j.${c.status} in (${leaves('retried')})
-    returning *`;
+    from movable where j.${c.id} = movable.id and j.${c.status} in (${leaves('retried')})
+    returning j.*`;
 };
 
-/** NEW, PENDING → REVOKED; STARTED → intent only, unless terminated. $1 id, $2 reason, $3 by, $4 terminate. */
-export const revokeStatement: Builder = ({ name, columns: c }) => {
+/** Where workers LISTEN for revocations, in every database. The payload is the job's id and nothing else. */
+export const REVOCATIONS_CHANNEL = 'asyncjob';
+
+/**
+ * NEW, PENDING → REVOKED; STARTED → intent only, unless terminated. Where a worker may be at work it is told, by
+ * PostgreSQL and with the outermost commit. (Only there: commits that notify wait for each other.)
+ * $1 ids, $2 reason, $3 by, $4 terminate.
+ */
+export const revokeStatement = (table: JobTable): string => {
+  const { name, columns: c } = table;
   const atOnce = `(j.${c.status} in ('NEW', 'PENDING') or $4::boolean)`;
-  return `update ${name} j set ${c.status} = case when ${atOnce} then 'REVOKED' else j.${c.status} end,
+  return `${movable(table, 'revoked')}
+    update ${name} j set ${c.status} = case when ${atOnce} then 'REVOKED' else j.${c.status} end,
       ${c.endedAt} = case when ${atOnce} then now() else j.${c.endedAt} end,
       ${c.nextAttemptAt} = case when ${atOnce} then null else j.${c.nextAttemptAt} end,
       ${c.revokeRequestedAt} = coalesce(j.${c.revokeRequestedAt}, now()), ${c.revokeReason} = coalesce($2::text, j.${c.revokeReason}),
       ${c.revokedBy} = coalesce($3::text, j.${c.revokedBy}), ${c.updatedAt} = now()
-    where j.${c.id} = $1 and j.${c.status} in (${leaves('revoked')})
-    returning *`;
+    from movable where j.${c.id} = movable.id and j.${c.status} in (${leaves('revoked')})
+    returning j.*, case when j.${c.holder} is not null then pg_notify('${REVOCATIONS_CHANNEL}', j.${c.id}::text) end as asyncjob_notified`;
 };
+
+/** What the engine has to know of the jobs that a statement moved, instead of their rows. */
+export const movedRuns = ({ columns: c }: JobTable, statement: string): string =>
+  `with moved as (${statement})
+    select m.${c.id}::text as id, m.${c.run} as run, m.${c.runId} as run_id, m.${c.queue} as queue, m.${c.runAt} as run_at, m.${c.priority} as priority
+    from moved m order by m.${c.id}`;
 
 /** Notes the execution of a run. $1 id, $2 run, $3 run id, $4 workflow id. */
 export const dispatchedStatement: Builder = ({ name, columns: c }) =>

@@ -9,14 +9,15 @@ import { anotherPool } from '../app/open-pool.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import { AttemptWatch } from '../mirror/attempt-watch.ts';
 import { OpenRuns } from '../mirror/open-runs.ts';
+import { RevocationListener } from '../mirror/revocation-listener.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import { WorkerRegistry } from '../mirror/worker-registry.ts';
 import { Reconciler } from '../relay/reconciler.ts';
 import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
 
-/** One for the registry's beats, one for the relay's sweep. */
-const OWN_CONNECTIONS_MAX = 2;
+/** One for the registry's beats, one for the relay's sweep, one that listens. */
+const OWN_CONNECTIONS_MAX = 3;
 const WATCH_INTERVAL_MAX_MS = 2_000;
 
 export interface WorkerServicesOptions {
@@ -36,6 +37,7 @@ export class WorkerServices {
   readonly #relay: Relay;
   readonly #reconciler: Reconciler;
   readonly #watch: AttemptWatch;
+  readonly #listener: RevocationListener | null;
   readonly #pool: Pool;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
@@ -56,6 +58,10 @@ export class WorkerServices {
     this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
     this.#registry = new WorkerRegistry(this.#pool, library, worker, settings.workerTtlMs, log);
     this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
+    const watch = this.#watch;
+    this.#listener = settings.listen
+      ? new RevocationListener(this.#pool, { revoked: (jobId) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() }, log)
+      : null;
     this.#relay = new Relay({
       source: new UndispatchedRuns(this.#pool, tables.values(), library),
       dispatch: (run) => dispatcher.dispatch(run),
@@ -102,6 +108,7 @@ export class WorkerServices {
     await this.#registry.start();
     this.#relay.start();
     this.#reconciler.start();
+    this.#listener?.start();
     this.#state = 'started';
   }
 
@@ -110,7 +117,7 @@ export class WorkerServices {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
     this.#watch.stop();
-    await Promise.all([this.#relay.stop(), this.#reconciler.stop()]);
+    await Promise.all([this.#relay.stop(), this.#reconciler.stop(), this.#listener?.stop()]);
     if (how === 'abandon') {
       this.#registry.abandon();
       return;

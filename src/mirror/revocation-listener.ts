@@ -1,0 +1,90 @@
+// Hears of revocations when they are committed: one connection that LISTENs, made anew when it breaks. Nothing depends
+// on it: what it misses (behind a pooler that pools transactions: everything) the watch's next look finds.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool, QueryConfig } from 'pg';
+import type { Log } from '../domain/ports.ts';
+import { REVOCATIONS_CHANNEL } from './statements.ts';
+
+export interface RevocationNews {
+  /** Of whichever worker or application: several may share a database. */
+  revoked(jobId: string): void;
+  /** It listens from now on; what was said before was not heard. */
+  mayHaveMissed(): void;
+}
+
+const PAUSE_MIN_MS = 100;
+const PAUSE_MAX_MS = 5_000;
+/** An idle connection that a firewall forgot would never break by itself: it is used now and then. */
+const PROBE_INTERVAL_MS = 30_000;
+const PROBE_TIMEOUT_MS = 10_000;
+
+export class RevocationListener {
+  readonly #pool: Pool;
+  readonly #news: RevocationNews;
+  readonly #log: Log;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+  #isDeaf = false;
+
+  /** Takes one connection of `pool` until it is stopped. */
+  constructor(pool: Pool, news: RevocationNews, log: Log) {
+    this.#pool = pool;
+    this.#news = news;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    for (let pauseMs = PAUSE_MIN_MS; !this.#stop.signal.aborted;) {
+      const since = performance.now();
+      await this.#listen().catch((error: unknown) => this.#broken(error));
+      const lasted = performance.now() - since > PAUSE_MAX_MS;
+      pauseMs = lasted ? PAUSE_MIN_MS : Math.min(pauseMs * 2, PAUSE_MAX_MS);
+      // Jitter: listeners that a restart of PostgreSQL cut off together do not come back together.
+      await this.#pause(pauseMs * (0.75 + Math.random() / 2), this.#stop.signal);
+    }
+  }
+
+  /** Until it is stopped; throws when the connection breaks. */
+  async #listen(): Promise<void> {
+    const client = await this.#pool.connect();
+    const ended = new AbortController();
+    const wake = AbortSignal.any([this.#stop.signal, ended.signal]);
+    client.once('end', () => ended.abort());
+    client.on('notification', ({ payload }) => payload && this.#news.revoked(payload));
+    try {
+      for (let isNew = true; !this.#stop.signal.aborted; isNew = false) {
+        // Repeated it changes nothing, and is the probe.
+        await client.query({ text: `listen ${REVOCATIONS_CHANNEL}`, query_timeout: PROBE_TIMEOUT_MS } as QueryConfig);
+        if (isNew) this.#connected();
+        await this.#pause(PROBE_INTERVAL_MS, wake);
+      }
+    } finally {
+      client.release(true); // nobody else shall get a connection that listens
+    }
+  }
+
+  #connected(): void {
+    if (this.#isDeaf) this.#log.info({}, 'revocations are heard at once again');
+    this.#isDeaf = false;
+    this.#news.mayHaveMissed();
+  }
+
+  #broken(error: unknown): void {
+    // Once per outage.
+    if (!this.#isDeaf) this.#log.warn({ err: error }, 'revocations are not heard at once now, but within seconds: the connection broke');
+    this.#isDeaf = true;
+  }
+
+  async #pause(ms: number, until: AbortSignal): Promise<void> {
+    await sleep(ms, undefined, { signal: until }).catch(() => undefined);
+  }
+}
