@@ -4,6 +4,7 @@ import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
+import { FactCounts } from '../domain/fact-counts.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { CommittedRun, Log } from '../domain/ports.ts';
 import type { RunAttempt } from '../domain/attempt.ts';
@@ -61,6 +62,8 @@ export interface WorkerOptions {
   concurrency?: number;
   /** Time that running attempts get after SIGTERM. Milliseconds. @default 30_000 */
   drainTimeoutMs?: number;
+  /** Where the worker answers probes and metrics; 0: a free port, `null`: nowhere. @default what the settings say */
+  probePort?: number | null;
   /** Wait for PostgreSQL and Temporal when they are away at the start. @default true */
   wait?: boolean;
   /** End on SIGTERM and SIGINT. @default true */
@@ -126,7 +129,10 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const handlers = new HandlerTable(orm, config.defaults ?? {});
     const { tables, library } = describeTables(orm, handlers);
     const pool = await openPool(orm, log);
-    const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '');
+    const facts = new FactCounts((fact, { jobType, id }) =>
+      log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),
+    );
+    const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '', facts);
     const runAttemptWith =
       (registry: AttemptRegistry | null): RunAttempt =>
       (host, invoke) =>

@@ -23,7 +23,7 @@ export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
 }
 
 /** A pool to the same database, so that what uses up one leaves the other alone. */
-export function anotherPool({ options }: Pool & { options: PoolConfig }, max: number, log: Log): Pool {
+export function anotherPool({ options }: { options: PoolConfig }, max: number, log: Pick<Log, 'debug'>): Pool {
   const pool = new Pool({
     ...options,
     password: options.password!, // not enumerable, so that it is not printed

@@ -89,6 +89,14 @@ export const SETTINGS = {
     defaultText: '15s',
     help: 'How long a silent worker counts as alive; it beats five times as often. The same in all workers of a database',
   }),
+  probePort: setting<number | null>({
+    env: 'ASYNCJOB_PROBE_PORT',
+    option: '--probe-port',
+    parse: port,
+    default: null,
+    defaultText: 'none',
+    help: 'Port on which a worker answers /livez, /readyz and /metrics, 0: a free one; process n of --processes has port + n - 1',
+  }),
   relayIntervalMs: setting<number>({
     env: 'ASYNCJOB_RELAY_INTERVAL',
     parse: duration(10),
@@ -223,6 +231,15 @@ function duration(minimumMs: number): (value: unknown) => number {
 function count(value: unknown): number {
   const number = typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value;
   if (!Number.isSafeInteger(number) || (number as number) < 1) throw new Error(`${shown(value)} is no whole number from 1 on`);
+  return number as number;
+}
+
+function port(value: unknown): number | null {
+  if (value === null) return null;
+  const number = typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value;
+  if (!Number.isSafeInteger(number) || (number as number) < 0 || (number as number) > 65_535) {
+    throw new Error(`${shown(value)} is no port (0 to 65535)`);
+  }
   return number as number;
 }
 

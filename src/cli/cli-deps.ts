@@ -39,6 +39,7 @@ export interface WorkerApplication {
     concurrency: number;
     wait: boolean;
     drainTimeoutMs: number;
+    probePort: number | null;
     signals: false;
     signal: AbortSignal;
   }): Promise<{ run(): Promise<void> } & AsyncDisposable>;

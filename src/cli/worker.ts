@@ -21,6 +21,7 @@ interface WorkerOptions extends SharedOptions {
   concurrency?: string;
   drainTimeout?: string;
   processes?: string;
+  probePort?: string;
   wait: boolean;
 }
 
@@ -32,6 +33,7 @@ export function addWorkerCommand(program: Command, deps: CliDeps): void {
     .option('-c, --concurrency <number>', describeOption('concurrency'))
     .option('-p, --processes <number>', describeOption('processes'))
     .option('--drain-timeout <duration>', describeOption('drainTimeoutMs'))
+    .option('--probe-port <port>', describeOption('probePort'))
     .option('--no-wait', 'Fail when PostgreSQL or Temporal is away at the start, instead of waiting for it')
     .action((_options: unknown, command: Command) => runWorker(command.optsWithGlobals<WorkerOptions>(), deps));
 }
@@ -42,6 +44,7 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     concurrency: options.concurrency,
     drainTimeoutMs: options.drainTimeout,
     processes: options.processes,
+    probePort: options.probePort,
   });
   const log = deps.createLog(settings.logLevel, { format: settings.logFormat });
   if (settings.processes > 1 && !deps.env[CHILD_VARIABLE]) return runProcesses(settings, deps, log);
@@ -57,7 +60,8 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     // Before anything is waited for: it says where that is looked for.
     startBanner(log, { version: deps.version, file: loaded.file, app, settings, temporal: await deps.temporalTarget(config) });
     const { queues, concurrency, drainTimeoutMs } = settings;
-    await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, wait: options.wait, signals: false, signal });
+    const probePort = probePortOf(settings, deps.env[CHILD_VARIABLE]);
+    await using worker = await app.worker({ queues, concurrency, drainTimeoutMs, probePort, wait: options.wait, signals: false, signal });
     const forgetSupervisor = reportReady(() => ending.abort());
     await worker.run();
     forgetSupervisor();
@@ -69,6 +73,11 @@ async function runWorker(options: WorkerOptions, deps: CliDeps): Promise<void> {
     if (!isAbandoned) await close(app, log);
     forgetSignals();
   }
+}
+
+/** Each process under a supervisor has a port of its own. */
+function probePortOf({ probePort }: Settings, child: string | undefined): number | null {
+  return probePort ? probePort + Number(child ?? 1) - 1 : probePort;
 }
 
 /** The same command once more for each process; the variable tells a child that it is one. */

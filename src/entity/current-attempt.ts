@@ -23,3 +23,10 @@ export function withAttempt<R>(attempt: CurrentAttempt, fn: () => R): R {
 export function currentAttempt(): CurrentAttempt | undefined {
   return storage.getStore();
 }
+
+/**
+ * Answers, called from within the code that runs now, whose attempt it is. A worker's lifeline asks it from another thread when
+ * that code blocks the event loop (src/worker/lifeline/blocking-job.ts).
+ */
+export const ATTEMPT_AT_WORK = 'asyncjob.attemptAtWork';
+(globalThis as Record<symbol, unknown>)[Symbol.for(ATTEMPT_AT_WORK)] ??= (): AttemptRef | null => storage.getStore()?.ref ?? null;

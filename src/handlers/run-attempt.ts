@@ -14,6 +14,7 @@ import type {
   Log,
   OwnChanges,
   Row,
+  StartVerdict,
   WriteResult,
 } from '../domain/ports.ts';
 import { decideRetry } from '../domain/retry-policy.ts';
@@ -26,15 +27,16 @@ import { ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
-import { after, follow, sleep } from './waiting.ts';
+import { after, follow, settledOrAborted, sleep } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
 export interface AttemptRegistry {
   readonly id: string;
   running(jobId: string): number;
-  list(jobId: string): () => void;
-  /** Tells the attempt when its row moves on or asks for revocation. */
-  watch(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void }): () => void;
+  /** `inForce` resolves when the job's start may be sent; `end` takes it off the list. */
+  list(jobId: string): { inForce: Promise<void>; end(): void };
+  /** While its handler runs: tells the attempt when its row moves on or asks for revocation. `runTimeoutMs` null: no limit. */
+  watch(ref: AttemptRef, runTimeoutMs: number | null, news: { overtaken(): void; revokeRequested(): void }): () => void;
 }
 
 export interface AttemptDependencies {
@@ -50,6 +52,13 @@ export interface AttemptDependencies {
 }
 
 const LOOK_AGAIN_MS = 1_000;
+/** How long an attempt waits for a PostgreSQL that does not take its start. */
+const START_PATIENCE_MS = 15 * 60_000;
+const WAITING_FOR = {
+  held: 'an older execution of this job still lives',
+  registry: 'this worker could not renew its registry row',
+  database: 'PostgreSQL does not take the start; it is asked again every second',
+};
 const MISSING_HANDLER_RETRY_MS = 10_000;
 const WRITE_RETRY_MAX_MS = 5_000;
 /** Time that a handler gets to stop after its time limit, before its slot is taken from it. */
@@ -64,13 +73,13 @@ export async function runAttempt(host: AttemptHost, deps: AttemptDependencies, i
   if (!jobType || !registered) return missingHandler(host, deps);
   // Listed before the start is sent and until the outcome is answered: others must never take this job for abandoned.
   const runningHere = deps.registry ? deps.registry.running(ref.id) > 0 : false;
-  const unlist = deps.registry?.list(ref.id) ?? (() => undefined);
+  const listing = deps.registry?.list(ref.id);
   const attempt = new Attempt(host, deps, jobType, registered);
   try {
-    const started = await attempt.start(runningHere);
+    const started = await attempt.start(runningHere, listing?.inForce);
     return 'row' in started ? await attempt.run(started.row, invoke) : started;
   } finally {
-    void attempt.handlerEnded.finally(unlist);
+    void attempt.handlerEnded.finally(() => listing?.end());
   }
 }
 
@@ -116,16 +125,16 @@ class Attempt {
     return this.#stop.signal.aborted ? (this.#stop.signal.reason as AttemptStopped).reason : null;
   }
 
-  /** Asks the row; waits in place while an older execution of the job lives. */
-  async start(runningHere: boolean): Promise<AttemptEnd | { row: Row }> {
-    const { mirror, registry } = this.#deps;
-    for (;;) {
-      const running = runningHere && (registry?.running(this.#ref.id) ?? 0) > 1;
-      const verdict = await mirror.start(this.#ref, {
-        worker: registry?.id ?? null,
-        crashRetries: this.#type.policy.crashRetries,
-        runningHere: running,
-      });
+  /** Asks the row; waits in place while an older execution of the job lives, and for a PostgreSQL that is away. */
+  async start(runningHere: boolean, inForce?: Promise<void>): Promise<AttemptEnd | { row: Row }> {
+    const said = new Set<string>();
+    const lastTryAt = performance.now() + START_PATIENCE_MS;
+    if (inForce) await settledOrAborted(inForce, this.#stop.signal);
+    for (let isFirst = true; ; isFirst = false) {
+      if (!isFirst) await sleep(LOOK_AGAIN_MS, this.#stop.signal);
+      if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
+      if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
+      const verdict = await this.#askToStart(runningHere, lastTryAt);
       switch (verdict.kind) {
         case 'started':
           return { row: verdict.row };
@@ -147,17 +156,25 @@ class Attempt {
           return { kind: 'failed', error };
         }
         case 'wait':
-          this.#log.info(
-            { because: verdict.because },
-            verdict.because === 'held'
-              ? 'waiting: an older execution of this job still lives'
-              : 'waiting: this worker could not renew its registry row',
-          );
+          if (!said.has(verdict.because)) this.#log.info(verdict, `waiting: ${WAITING_FOR[verdict.because]}`);
+          said.add(verdict.because);
       }
       this.#host.heartbeat();
-      await sleep(LOOK_AGAIN_MS, this.#stop.signal);
-      if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
-      if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
+    }
+  }
+
+  /** A PostgreSQL that is away is no reason for another attempt: Temporal would count it. */
+  async #askToStart(runningHere: boolean, lastTryAt: number): Promise<StartVerdict | { kind: 'wait'; because: 'database'; err: unknown }> {
+    const { mirror, registry, isTransient } = this.#deps;
+    try {
+      return await mirror.start(this.#ref, {
+        worker: registry?.id ?? null,
+        crashRetries: this.#type.policy.crashRetries,
+        runningHere: runningHere && (registry?.running(this.#ref.id) ?? 0) > 1,
+      });
+    } catch (error) {
+      if (registry === null || !isTransient(error) || performance.now() > lastTryAt) throw error;
+      return { kind: 'wait', because: 'database', err: error };
     }
   }
 
@@ -195,7 +212,7 @@ class Attempt {
     const attempt = { ref: this.#ref, job, runHandler, signal: this.#stop.signal, overtaken: () => this.#abort('overtaken') };
     const { runTimeoutMs } = this.#type.policy;
     const forgetTimeLimit = runTimeoutMs === null ? () => undefined : after(runTimeoutMs, () => this.#abort('time_limit'));
-    const unwatch = this.#deps.registry?.watch(this.#ref, {
+    const unwatch = this.#deps.registry?.watch(this.#ref, runTimeoutMs, {
       overtaken: () => this.#abort('overtaken'),
       revokeRequested: () => this.#abort('revoked'),
     });

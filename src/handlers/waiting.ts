@@ -39,3 +39,14 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     }
   });
 }
+
+/** Resolves when `promise` does, or when the signal aborts. */
+export function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const forget = follow(signal, resolve);
+    void promise.then(() => {
+      forget();
+      resolve();
+    });
+  });
+}

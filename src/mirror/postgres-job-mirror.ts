@@ -2,6 +2,7 @@
 // stale fact. It has its own small pool, so that handlers that use up the application's cannot keep it from writing.
 import type { Pool } from 'pg';
 import { AsyncJobError, toErrorMessage, toErrorRecord, type ErrorRecord } from '../domain/errors.ts';
+import { FactCounts, type Fact } from '../domain/fact-counts.ts';
 import { workflowIdOf } from '../domain/identity.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type {
@@ -29,16 +30,27 @@ interface Position {
   run_id: string | null;
 }
 
+/** Verdicts that wrote the row; the others, but for waiting, say that it had moved on. */
+const APPLIED_STARTS: ReadonlySet<StartVerdict['kind']> = new Set(['started', 'revoked', 'crashed']);
+
 type Statement = (table: JobTable, library: LibraryTables) => string;
 
 export class PostgresJobMirror implements JobMirror {
+  readonly facts: FactCounts;
   readonly #pool: Pool;
   readonly #tables: ReadonlyMap<string, JobTable>;
   readonly #library: LibraryTables;
   readonly #applicationName: string;
   readonly #built = new Map<Statement, Map<JobTable, string>>();
 
-  constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, applicationName: string) {
+  constructor(
+    pool: Pool,
+    tables: ReadonlyMap<string, JobTable>,
+    library: LibraryTables,
+    applicationName: string,
+    facts: FactCounts = new FactCounts(),
+  ) {
+    this.facts = facts;
     this.#pool = pool;
     this.#tables = tables;
     this.#library = library;
@@ -47,12 +59,18 @@ export class PostgresJobMirror implements JobMirror {
 
   async dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
     const rows = await this.#run(ref, statements.dispatchedStatement, [ref.id, ref.run, runId, workflowId]);
-    if (rows.length > 0) return 'applied';
+    if (rows.length > 0) return this.facts.count('dispatched', ref, 'applied');
     const position = await this.#position(ref);
-    return position?.run === ref.run && position.run_id === runId ? 'duplicate' : 'stale';
+    return this.facts.count('dispatched', ref, position?.run === ref.run && position.run_id === runId ? 'duplicate' : 'stale');
   }
 
   async start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
+    const verdict = await this.#start(ref, by);
+    if (verdict.kind !== 'wait') this.facts.count('started', ref, APPLIED_STARTS.has(verdict.kind) ? 'applied' : 'stale');
+    return verdict;
+  }
+
+  async #start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
     const start = [ref.id, ref.run, ref.attempt, ref.runId, workflowIdOf(this.#applicationName, ref), by.worker];
     const [usual] = await this.#run(ref, statements.usualStartStatement, start);
     if (usual) return { kind: 'started', row: usual };
@@ -89,7 +107,7 @@ export class PostgresJobMirror implements JobMirror {
       toErrorMessage(error),
       nextAttemptAt,
     ]);
-    return rows.length > 0 ? 'applied' : 'stale';
+    return this.facts.count('waiting', ref, rows.length > 0 ? 'applied' : 'stale');
   }
 
   async progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }> {
@@ -101,7 +119,8 @@ export class PostgresJobMirror implements JobMirror {
       said.message ?? null,
       checkpoint,
     ]);
-    return { result: row ? 'applied' : 'stale', revokeRequested: row?.['revoke_requested'] === true };
+    const result = this.facts.count('progress', ref, row ? 'applied' : 'stale');
+    return { result, revokeRequested: row?.['revoke_requested'] === true };
   }
 
   async saved(ref: AttemptRef, own: OwnChanges): Promise<WriteResult> {
@@ -109,7 +128,7 @@ export class PostgresJobMirror implements JobMirror {
       ...mine(ref),
       ...Object.values(own),
     ]);
-    return rows.length > 0 ? 'applied' : 'stale';
+    return this.facts.count('saved', ref, rows.length > 0 ? 'applied' : 'stale');
   }
 
   async succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
@@ -119,19 +138,19 @@ export class PostgresJobMirror implements JobMirror {
       output,
       ...Object.values(end.own),
     ]);
-    if (rows.length > 0) return 'applied';
+    if (rows.length > 0) return this.facts.count('succeeded', ref, 'applied');
     const position = await this.#position(ref);
-    return isMine(position, ref) && position.status === 'SUCCESS' ? 'duplicate' : 'stale';
+    return this.facts.count('succeeded', ref, isMine(position, ref) && position.status === 'SUCCESS' ? 'duplicate' : 'stale');
   }
 
   async failed(ref: AttemptRef, end: AttemptFailure): Promise<EndResult> {
     const { error, nextAttemptAt, outcome, handlerGoesOn = false } = end;
     const values = [...mine(ref), JSON.stringify(error), toErrorMessage(error), nextAttemptAt, outcome, ref.jobType, handlerGoesOn];
-    return this.#end(ref, statements.failedStatement, values);
+    return this.#end('failed', ref, statements.failedStatement, values);
   }
 
   async handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult> {
-    return this.#end(ref, statements.handedBackStatement, [...mine(ref), reason, ref.jobType]);
+    return this.#end('handedBack', ref, statements.handedBackStatement, [...mine(ref), reason, ref.jobType]);
   }
 
   async finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult> {
@@ -145,29 +164,30 @@ export class PostgresJobMirror implements JobMirror {
       message,
       ref.jobType,
     ]);
-    if (row) return { result: 'applied', status: row['status'] as Status };
+    if (row) return { result: this.facts.count('finalized', ref, 'applied'), status: row['status'] as Status };
     const position = await this.#position(ref);
     const settledByUs = position?.run === ref.run && position.run_id === ref.runId && position.status === end.status;
-    return { result: settledByUs ? 'duplicate' : 'stale', status: position?.status ?? null };
+    return { result: this.facts.count('finalized', ref, settledByUs ? 'duplicate' : 'stale'), status: position?.status ?? null };
   }
 
   async ended(ref: RunRef, runId: string | null, { by, reason }: { by: string | null; reason: string | null }): Promise<WriteResult> {
     const rows = await this.#run(ref, statements.endedStatement, [ref.id, ref.run, runId, reason, by, ref.jobType]);
-    return rows.length > 0 ? 'applied' : 'stale';
+    return this.facts.count('ended', ref, rows.length > 0 ? 'applied' : 'stale');
   }
 
   async nextRun(ref: RunRef, runId: string | null, { why, worker }: { why: string; worker: string | null }): Promise<NextRun | null> {
     const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
+    this.facts.count('nextRun', ref, row ? 'applied' : 'stale');
     return (row as NextRun | undefined) ?? null;
   }
 
   /** An end of an attempt that is no success; its own write repeated counts as applied. */
-  async #end(ref: AttemptRef, statement: Statement, values: unknown[]): Promise<EndResult> {
+  async #end(fact: Fact, ref: AttemptRef, statement: Statement, values: unknown[]): Promise<EndResult> {
     const [row] = await this.#run(ref, statement, values);
-    if (row) return { result: 'applied', status: row['status'] as Status };
+    if (row) return { result: this.facts.count(fact, ref, 'applied'), status: row['status'] as Status };
     const position = await this.#position(ref);
     const moved = isMine(position, ref) && position.status !== 'STARTED' && position.status !== 'SUCCESS';
-    return { result: moved ? 'duplicate' : 'stale', status: position?.status ?? null };
+    return { result: this.facts.count(fact, ref, moved ? 'duplicate' : 'stale'), status: position?.status ?? null };
   }
 
   async #position(ref: { jobType: string; id: string }): Promise<Position | undefined> {

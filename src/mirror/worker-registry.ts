@@ -2,40 +2,47 @@
 // marked stopped at an orderly end. Others read it to tell a living execution from a dead one.
 import type { Pool } from 'pg';
 import type { Log } from '../domain/ports.ts';
-import type { LibraryTables } from './job-table.ts';
+import { beatIntervalMs, beatQuery, type BeatSource } from './beat.ts';
 
-export interface WorkerDescription {
-  id: string;
-  application: string;
-  host: string;
-  pid: number;
-  version: string;
-  queues: string[];
-  concurrency: number;
+/** Beats that another thread sends for this process while its event loop is blocked. */
+export interface BeatsFromOutside {
+  listed(jobId: string): void;
+  unlisted(jobId: string): void;
+  /** Resolves once no beat is under way that may not know the list as it is now; null when there is none. */
+  inFlight(): Promise<void> | null;
+  /** The row was renewed by a beat that was sent then (`process.hrtime.bigint()`). */
+  renewed(sentAt: bigint): void;
 }
+
+/** A job on the list of what the process runs. */
+export interface Listing {
+  /** Resolves when the job's start may be sent. Never rejects. */
+  inForce: Promise<void>;
+  /** Takes the job off the list. */
+  end(): void;
+}
+
+const NONE: BeatsFromOutside = { listed() {}, unlisted() {}, inFlight: () => null, renewed() {} };
 
 export class WorkerRegistry {
   readonly #pool: Pool;
-  readonly #workers: string;
-  readonly #worker: WorkerDescription;
-  readonly #ttlMs: number;
+  readonly #source: BeatSource;
   readonly #log: Log;
+  readonly #outside: BeatsFromOutside;
   readonly #running = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #beat: Promise<void> | null = null;
   #isAway = false;
 
-  /** `ttlMs`: how long a silent worker counts as alive; the row is renewed five times as often. */
-  constructor(pool: Pool, tables: LibraryTables, worker: WorkerDescription, ttlMs: number, log: Log) {
+  constructor(pool: Pool, source: BeatSource, log: Log, outside: BeatsFromOutside = NONE) {
     this.#pool = pool;
-    this.#workers = tables.workers;
-    this.#worker = worker;
-    this.#ttlMs = ttlMs;
+    this.#source = source;
     this.#log = log;
+    this.#outside = outside;
   }
 
   get id(): string {
-    return this.#worker.id;
+    return this.#source.worker.id;
   }
 
   /** Ids of the jobs that the process is busy with. */
@@ -48,22 +55,39 @@ export class WorkerRegistry {
     return this.#running.get(jobId) ?? 0;
   }
 
-  /** Lists the job. Call it before the start is sent; the returned function after the outcome is answered. */
-  list(jobId: string): () => void {
-    this.#running.set(jobId, this.running(jobId) + 1);
-    let listed = true;
-    return () => {
-      if (!listed) return;
-      listed = false;
-      const left = this.running(jobId) - 1;
-      if (left > 0) this.#running.set(jobId, left);
-      else this.#running.delete(jobId);
+  /**
+   * Lists the job, until after its outcome is answered. Its start may be sent once the listing is in force: a beat with an
+   * older list that came after the start would have others take the job for abandoned
+   * (integration/worker-registry: "a listing waits for a beat that does not know it").
+   */
+  list(jobId: string): Listing {
+    const before = this.running(jobId);
+    this.#running.set(jobId, before + 1);
+    if (before === 0) this.#outside.listed(jobId);
+    const inForce = Promise.all([this.#beat, this.#outside.inFlight()]).then(() => undefined);
+    let isListed = true;
+    return {
+      inForce,
+      end: () => {
+        if (isListed) this.#unlist(jobId);
+        isListed = false;
+      },
     };
+  }
+
+  #unlist(jobId: string): void {
+    const left = this.running(jobId) - 1;
+    if (left > 0) {
+      this.#running.set(jobId, left);
+      return;
+    }
+    this.#running.delete(jobId);
+    this.#outside.unlisted(jobId);
   }
 
   /** Registers the worker and keeps its row alive. While PostgreSQL is away it is repeated, and no job is started. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.beat(), Math.max(50, this.#ttlMs / 5));
+    this.#timer = setInterval(() => void this.beat(), beatIntervalMs(this.#source));
     await this.beat();
   }
 
@@ -74,16 +98,10 @@ export class WorkerRegistry {
 
   async #renew(): Promise<void> {
     if (this.#pool.ending) return clearInterval(this.#timer);
-    const w = this.#worker;
+    const sentAt = process.hrtime.bigint();
     try {
-      await this.#pool.query(
-        `insert into ${this.#workers} as w (id, application, host, pid, version, queues, concurrency, jobs, expires_at)
-         values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb, now() + make_interval(secs => $9::float8 / 1000))
-         on conflict (id) do update set seen_at = now(), expires_at = excluded.expires_at, beat = w.beat + 1, jobs = excluded.jobs,
-           alive_since = case when w.expires_at < now() then now() else w.alive_since end
-         where w.stopped_at is null`,
-        [w.id, w.application, w.host, w.pid, w.version, JSON.stringify(w.queues), w.concurrency, JSON.stringify(this.jobs), this.#ttlMs],
-      );
+      const { rowCount } = await this.#pool.query(beatQuery(this.#source, this.jobs));
+      if (rowCount) this.#outside.renewed(sentAt);
       if (this.#isAway) this.#log.info({}, 'the worker registry can be renewed again');
       this.#isAway = false;
     } catch (error) {
@@ -97,7 +115,7 @@ export class WorkerRegistry {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#beat;
-    await this.#pool.query(`update ${this.#workers} set stopped_at = now(), seen_at = now(), jobs = '[]' where id = $1`, [this.id]);
+    await this.#pool.query(`update ${this.#source.workers} set stopped_at = now(), seen_at = now(), jobs = '[]' where id = $1`, [this.id]);
   }
 
   /** No orderly end: what was left running may still be at work, and the row says so for as long as the process lives. */

@@ -25,14 +25,29 @@ const BATCH_SIZE = 100;
 const DISPATCHES_AT_ONCE = 20;
 /** While Temporal is away, sweeps become rarer up to this. */
 const AWAY_INTERVAL_MAX_MS = 15_000;
+/** A job that waits longer for its dispatch is worth a warning, as often as this. */
+const LATE_AFTER_MS = 60_000;
+const SAY_LATE_EVERY_MS = 60_000;
+
+/** What a sweep found: at most a batch, and not what other relays work on. */
+export interface Undispatched {
+  found: number;
+  oldestMs: number;
+}
 
 export class Relay {
   readonly #parts: RelayParts;
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  #lastSweep: Undispatched = { found: 0, oldestMs: 0 };
+  #saidLateAt = -Infinity;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
+  }
+
+  get lastSweep(): Undispatched {
+    return this.#lastSweep;
   }
 
   start(): void {
@@ -65,7 +80,10 @@ export class Relay {
   async sweep(): Promise<{ found: number; away: boolean }> {
     let away = false;
     const found = await this.#parts.source.sweep({ graceMs: GRACE_MS, limit: BATCH_SIZE }, async (runs) => {
+      const oldestMs = Math.round(Math.max(0, ...runs.map(({ ageMs }) => ageMs)));
+      this.#lastSweep = { found: runs.length, oldestMs };
       if (runs.length === 0) return;
+      this.#warnIfLate(this.#lastSweep);
       const queue = runs.values();
       let dispatched = 0;
       const next = async () => {
@@ -77,12 +95,18 @@ export class Relay {
         }
       };
       await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));
-      const oldestMs = Math.round(Math.max(...runs.map(({ ageMs }) => ageMs)));
       this.#parts.log.info(
         { found: runs.length, dispatched, oldestMs },
         away ? 'Temporal is away: committed jobs wait for their dispatch' : 'dispatched what was left behind',
       );
     });
     return { found, away };
+  }
+
+  #warnIfLate(undispatched: Undispatched): void {
+    if (undispatched.oldestMs < LATE_AFTER_MS || performance.now() - this.#saidLateAt < SAY_LATE_EVERY_MS) return;
+    this.#saidLateAt = performance.now();
+    const { found, oldestMs } = undispatched;
+    this.#parts.log.warn(undispatched, `committed jobs waited up to ${Math.round(oldestMs / 1_000)} s for their dispatch (${found} found)`);
   }
 }

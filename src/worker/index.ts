@@ -35,15 +35,17 @@ export class JobWorker implements AsyncDisposable {
   static async create(parts: ApplicationParts, options: WorkerOptions): Promise<JobWorker> {
     const { temporal, log, pool, name } = parts;
     if (!temporal) throw noWorkerInline();
-    const { queues, concurrency, drainTimeoutMs } = settingsOf(options, parts.settings);
+    const { queues, concurrency, drainTimeoutMs, probePort } = settingsOf(options, parts.settings);
     const wait = options.wait ?? true;
     const slots = new FairSlots(concurrency);
-    const services = new WorkerServices(parts, { queues, concurrency, slots });
+    const services = new WorkerServices(parts, { queues, concurrency, slots, probePort });
     const ending = new AbortController();
     const signal = options.signal ? AbortSignal.any([ending.signal, options.signal]) : ending.signal;
     const forgetSignals = (options.signals ?? true) ? onShutdownSignals(log, () => ending.abort()) : () => undefined;
     let temporalWorker: TemporalWorker | null = null;
+    signal.addEventListener('abort', () => services.stopping(), { once: true });
     try {
+      await services.open();
       await untilDatabaseAnswers(pool, { wait, log, signal });
       await checkSchema(pool, parts);
       temporalWorker = await TemporalWorker.create({
@@ -61,6 +63,7 @@ export class JobWorker implements AsyncDisposable {
     } catch (error) {
       if (!signal.aborted || error !== signal.reason) {
         forgetSignals();
+        await services.stop('orderly');
         throw error;
       }
     }
@@ -110,6 +113,7 @@ export class JobWorker implements AsyncDisposable {
   async #run(): Promise<void> {
     try {
       if (this.#temporal !== null) await this.#runJobs(this.#temporal);
+      await this.#services.stop('orderly');
     } catch (error) {
       await this.#services.stop('abandon');
       throw error;
@@ -132,7 +136,6 @@ export class JobWorker implements AsyncDisposable {
     } catch (error) {
       throw error instanceof AttemptsAbandoned ? this.#abandoned(error) : error;
     }
-    await this.#services.stop('orderly');
   }
 
   #abandoned(cause: unknown): AsyncJobError {
@@ -146,6 +149,7 @@ export class JobWorker implements AsyncDisposable {
 
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
+    this.#services.stopping();
     this.#temporal?.shutdown();
     this.#slots.close();
     await this.#running?.catch(() => undefined);
@@ -156,6 +160,7 @@ export class JobWorker implements AsyncDisposable {
     else {
       this.#forgetSignals();
       await this.#temporal?.close();
+      await this.#services.stop('orderly');
     }
   }
 }
@@ -169,7 +174,12 @@ export function noWorkerInline(): AsyncJobError {
 
 /** What was not given comes from the process's settings; what was is checked as they are. */
 function settingsOf(options: WorkerOptions, settings: Settings): Settings {
-  const { queues, concurrency, drainTimeoutMs } = options;
-  const inherited = { queues: settings.queues, concurrency: settings.concurrency, drainTimeoutMs: settings.drainTimeoutMs };
-  return readSettings({}, { queues, concurrency, drainTimeoutMs }, inherited);
+  const { queues, concurrency, drainTimeoutMs, probePort } = options;
+  const inherited = {
+    queues: settings.queues,
+    concurrency: settings.concurrency,
+    drainTimeoutMs: settings.drainTimeoutMs,
+    probePort: settings.probePort,
+  };
+  return readSettings({}, { queues, concurrency, drainTimeoutMs, probePort }, inherited);
 }

@@ -1,5 +1,5 @@
-// What every process that runs jobs needs, whoever owns its Temporal worker: an identity, a registry row, a relay, and
-// the activities and interceptor that make Temporal's activities attempts of jobs.
+// What every process that runs jobs needs, whoever owns its Temporal worker: an identity, a registry row, a relay, a
+// lifeline, and the activities and interceptor that make Temporal's activities attempts of jobs.
 import { hostname } from 'node:os';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Pool } from 'pg';
@@ -15,6 +15,9 @@ import { WorkerRegistry } from '../mirror/worker-registry.ts';
 import { Reconciler } from '../relay/reconciler.ts';
 import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
+import { Lifeline } from './lifeline/lifeline.ts';
+import { transferableOptions } from './lifeline/transferable-options.ts';
+import { WorkerMetrics } from './metrics.ts';
 
 /** One for the registry's beats, one for the relay's sweep, one that listens. */
 const OWN_CONNECTIONS_MAX = 3;
@@ -25,6 +28,8 @@ export interface WorkerServicesOptions {
   concurrency: number;
   /** A limit that several queues share. */
   slots?: AttemptSlots;
+  /** @default what the settings say */
+  probePort?: number | null;
 }
 
 export class WorkerServices {
@@ -32,6 +37,7 @@ export class WorkerServices {
   readonly id: string;
   readonly activities: JobActivities;
   readonly interceptor: ActivityInterceptorsFactory;
+  readonly metrics: WorkerMetrics;
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
   readonly #relay: Relay;
@@ -39,9 +45,12 @@ export class WorkerServices {
   readonly #watch: AttemptWatch;
   readonly #listener: RevocationListener | null;
   readonly #pool: Pool;
+  readonly #lifeline: Lifeline;
+  readonly #probePort: number | null;
+  #opened: Promise<void> | undefined;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
-  constructor(parts: ApplicationParts, { queues, concurrency, slots }: WorkerServicesOptions) {
+  constructor(parts: ApplicationParts, { queues, concurrency, slots, probePort = parts.settings.probePort }: WorkerServicesOptions) {
     const { name, pool, library, tables, mirror, dispatcher, settings, log } = parts;
     this.id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
     this.#parts = parts;
@@ -56,7 +65,15 @@ export class WorkerServices {
     };
     // Connections of its own: a busy or blocked mirror must not make this worker look dead, nor hold up the relay.
     this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
-    this.#registry = new WorkerRegistry(this.#pool, library, worker, settings.workerTtlMs, log);
+    this.#probePort = probePort;
+    this.metrics = new WorkerMetrics({
+      facts: mirror.facts,
+      attemptsRunning: () => this.#lifeline.atWork,
+      lastSweep: () => this.#relay.lastSweep,
+    });
+    const beat = { workers: library.workers, worker, ttlMs: settings.workerTtlMs };
+    this.#lifeline = new Lifeline({ beat, database: transferableOptions(pool), probePort, log, metrics: this.metrics });
+    this.#registry = new WorkerRegistry(this.#pool, beat, log, this.#lifeline);
     this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
     const watch = this.#watch;
     this.#listener = settings.listen
@@ -78,6 +95,7 @@ export class WorkerServices {
         mirror,
         whenLostOf: (jobType) => handlers.policyOf(jobType).whenLost,
         worker: this.id,
+        onRepair: (kind) => this.metrics.repaired(kind),
         log,
       },
       reconcileIntervalMs,
@@ -94,7 +112,14 @@ export class WorkerServices {
       id: registry.id,
       running: (jobId) => registry.running(jobId),
       list: (jobId) => registry.list(jobId),
-      watch: (ref, news) => this.#watch.watch(ref, news),
+      watch: (ref, runTimeoutMs, news) => {
+        const unwatch = this.#watch.watch(ref, news);
+        const ended = this.#lifeline.began(ref, runTimeoutMs);
+        return () => {
+          ended();
+          unwatch();
+        };
+      },
     };
   }
 
@@ -103,28 +128,54 @@ export class WorkerServices {
     return this.#registry.jobs;
   }
 
+  /** Starts the lifeline, whose probes answer from now on. @throws AsyncJobError `settings.invalid`: their port is taken */
+  open(): Promise<void> {
+    return (this.#opened ??= this.#open());
+  }
+
+  async #open(): Promise<void> {
+    if (this.#probePort !== null) this.metrics.collectProcess();
+    await this.#lifeline.open();
+  }
+
   /** Registers the worker, so that it may start jobs, and begins to sweep. */
   async start(): Promise<void> {
+    await this.open();
     await this.#registry.start();
     this.#relay.start();
     this.#reconciler.start();
     this.#listener?.start();
     this.#state = 'started';
+    this.#lifeline.advance('ready');
   }
 
-  /** `abandon`: what was left running may still run, so the registry row is not marked stopped. */
+  /** No further jobs are taken: it is not ready any more. */
+  stopping(): void {
+    this.#lifeline.advance('stopping');
+  }
+
+  /**
+   * `abandon`: what was left running may still run, so the registry row is not marked stopped, and the lifeline keeps it
+   * alive until the process ends.
+   */
   async stop(how: 'orderly' | 'abandon'): Promise<void> {
-    if (this.#state !== 'started') return;
+    if (this.#state === 'stopped') return;
+    const wasStarted = this.#state === 'started';
     this.#state = 'stopped';
+    this.#lifeline.advance(how === 'abandon' ? 'failed' : 'stopping');
     this.#watch.stop();
     await Promise.all([this.#relay.stop(), this.#reconciler.stop(), this.#listener?.stop()]);
-    if (how === 'abandon') {
+    if (how === 'abandon' && wasStarted) {
       this.#registry.abandon();
       return;
     }
-    await this.#registry.stop().catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, 'the worker registry could not be told of the end; its row expires');
-    });
+    // Before the row says that this worker has stopped: no beat comes after it.
+    await this.#lifeline.close();
+    if (wasStarted) {
+      await this.#registry.stop().catch((error: unknown) => {
+        this.#parts.log.warn({ err: error }, 'the worker registry could not be told of the end; its row expires');
+      });
+    }
     await this.#pool.end();
   }
 }

@@ -1,13 +1,13 @@
 // The fixture application, open in the test's own process as in a web process, and its workers as child processes.
 import { randomBytes } from 'node:crypto';
-import { AsyncJobs, type AsyncJob } from 'asyncjob';
+import { AsyncJobs, type AsyncJob, type Config } from 'asyncjob';
 import pg from 'pg';
 import pino from 'pino';
 import { freshDatabase, temporalAddress } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
-import config from '../fixtures/app/asyncjob.config.ts';
-import ormConfig from '../fixtures/app/mikro-orm.config.ts';
-import { PATIENCE_MS, startCli, type Child } from './cli.ts';
+import appConfig from '../fixtures/app/asyncjob.config.ts';
+import type ormConfig from '../fixtures/app/mikro-orm.config.ts';
+import { fixture, PATIENCE_MS, startCli, type Child } from './cli.ts';
 
 export interface Happening {
   jobId: string;
@@ -22,6 +22,8 @@ export interface OpenOptions {
   temporalAddress?: string;
   /** False when the database has them. @default true */
   createTables?: boolean;
+  /** Another one than fixtures/app. */
+  fixture?: { folder: string; config: Config };
 }
 
 export interface TestApplication extends AsyncDisposable {
@@ -49,9 +51,10 @@ export async function openApplication(options: OpenOptions = {}): Promise<TestAp
   const database = options.databaseUrl === undefined ? await freshDatabase() : null;
   const databaseUrl = options.databaseUrl ?? database!.url;
   const address = options.temporalAddress ?? temporalAddress();
+  const { folder, config } = options.fixture ?? { folder: fixture('app'), config: appConfig };
   const name = `e2e-${randomBytes(4).toString('hex')}`;
   const app = await AsyncJobs.connect(
-    { ...config, name, temporal: { address, namespace: 'default' }, orm: { ...ormConfig, clientUrl: databaseUrl } },
+    { ...config, name, temporal: { address, namespace: 'default' }, orm: { ...(config.orm as typeof ormConfig), clientUrl: databaseUrl } },
     { log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) },
   );
   if (options.createTables ?? true) await app.orm.schema.create();
@@ -67,7 +70,7 @@ export async function openApplication(options: OpenOptions = {}): Promise<TestAp
     ASYNCJOB_RELAY_INTERVAL: '200ms',
   };
   const startWorker = (args: readonly string[] = [], more: Record<string, string> = {}) =>
-    startCli(['worker', ...args], { env: { ...env, ...more } });
+    startCli(['worker', ...args], { env: { ...env, ...more }, cwd: folder });
 
   const happenings = async (job?: AsyncJob): Promise<Happening[]> => {
     const { rows } = await db.query<Happening>(

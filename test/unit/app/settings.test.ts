@@ -15,6 +15,7 @@ describe('readSettings', () => {
       processes: 1,
       drainTimeoutMs: 30_000,
       workerTtlMs: 15_000,
+      probePort: null,
       relayIntervalMs: 1_000,
       reconcileIntervalMs: 5_000,
       appFile: null,

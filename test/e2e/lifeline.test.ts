@@ -1,0 +1,151 @@
+// What a worker's lifeline does from outside of the event loop: others see that a busy worker lives, probes and metrics
+// answer, people read who blocks the loop, and what blocks it for ever is ended.
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startPostgres } from '../../src/dev/index.ts';
+import { until } from '../support/until.ts';
+import config from './fixtures/blocking/asyncjob.config.ts';
+import { Endless, Nap, Spin } from './fixtures/blocking/jobs.ts';
+import { openApplication, type TestApplication } from './support/application.ts';
+import { fixture, type Child } from './support/cli.ts';
+
+const blocking = { folder: fixture('blocking'), config };
+const PROBES = ['--probe-port', '0'];
+
+let shop: TestApplication;
+beforeAll(async () => {
+  shop = await openApplication({ fixture: blocking });
+});
+afterAll(() => shop?.[Symbol.asyncDispose]());
+
+interface Answer {
+  status: number;
+  text: string;
+}
+
+async function ask(worker: Child, path: '/livez' | '/readyz' | '/metrics'): Promise<Answer> {
+  const { port } = (await worker.line('probes')) as unknown as { port: number };
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  return { status: response.status, text: await response.text() };
+}
+
+it('a worker whose event loop is blocked keeps its job, answers probes, and says who blocks it', async () => {
+  await using first = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
+  await using second = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
+  expect(await ask(first, '/readyz')).toEqual({ status: 200, text: '{"ready":true}\n' });
+  const job = await Spin.enqueue({ forMs: 6_000 });
+  const { pid } = await shop.happened(job, 'began');
+  const busy = pid === first.pid ? first : second;
+  const answers = new Set<number>();
+  let metrics = '';
+  await until(async () => {
+    for (const path of ['/livez', '/readyz'] as const) answers.add((await ask(busy, path)).status);
+    metrics ||= (await ask(busy, '/metrics')).text;
+    return (await shop.happenings(job)).length > 1;
+  });
+  expect([...answers]).toEqual([200]);
+  expect(metrics).toContain('# The event loop is blocked');
+  expect(metrics).toContain('asyncjob_attempts_running');
+
+  expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
+  expect((await shop.happenings(job)).map(({ pid: by, what }) => [by, what])).toEqual([
+    [pid, 'began'],
+    [pid, 'ended'],
+  ]);
+  const place = `by Spin ${job.id} in spinUntil (handlers.ts:`;
+  const during = busy.lines.filter(({ msg }) => msg.includes('has been blocked for')).map(({ msg }) => msg);
+  expect(during).toEqual([
+    expect.stringMatching(/^the event loop has been blocked for 1\.\d s/) as string,
+    expect.stringMatching(/^the event loop has been blocked for 5\.\d s/) as string,
+  ]);
+  expect(during.every((msg) => msg.includes(place))).toBe(true);
+  const after = await busy.line('the event loop was blocked for');
+  expect(after).toMatchObject({ level: 40, jobType: 'Spin', jobId: job.id, attempt: 1 });
+  expect(after.blockedMs).toBeGreaterThan(5_500);
+  expect(after.blockedMs).toBeLessThan(8_000);
+  const { text } = await ask(busy, '/metrics');
+  expect(text).toContain('asyncjob_facts_total{fact="succeeded",result="applied"} 1\n');
+  expect(text).toContain('asyncjob_event_loop_blocks_total 1\n');
+  expect(text).toContain('asyncjob_undispatched_jobs 0\n');
+  expect(text).toContain('asyncjob_undispatched_oldest_seconds 0\n');
+  expect(text).toMatch(/asyncjob_event_loop_blocked_seconds_total [5-7]\./);
+  expect(text).toContain('process_cpu_seconds_total');
+});
+
+it('names the one job of several that blocks the loop', async () => {
+  await using worker = await shop.readyWorker(['--concurrency', '3']);
+  const naps = await Promise.all([Nap.enqueue({ forMs: 6_000 }), Nap.enqueue({ forMs: 6_000 })]);
+  for (const nap of naps) await shop.happened(nap, 'began');
+  const job = await Spin.enqueue({ forMs: 4_000 });
+  const line = await worker.line('has been blocked for');
+  expect(line).toMatchObject({ jobType: 'Spin', jobId: job.id });
+  expect(line.msg).not.toContain('Nap');
+  for (const each of [job, ...naps]) expect(await shop.settled(each)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
+});
+
+it('kills the process of an attempt that exceeds its runTimeout in a blocked loop, and counts the crash', async () => {
+  await using first = await shop.readyWorker(['--concurrency', '2']);
+  const job = await Endless.enqueue();
+  await shop.happened(job, 'began');
+  expect(await first.end()).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(first.lines.at(-1)).toMatchObject({
+    level: 50,
+    jobType: 'Endless',
+    jobId: job.id,
+    msg: expect.stringContaining('killed') as string,
+  });
+  await using _second = await shop.readyWorker();
+  expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', crashes: 1 });
+});
+
+it('is live and not ready while it waits for PostgreSQL, and once it was told to end', async () => {
+  const nowhere = new URL(shop.env['DATABASE_URL']!);
+  nowhere.port = '1';
+  await using starting = shop.startWorker(PROBES, { DATABASE_URL: nowhere.href });
+  await starting.line('waiting for PostgreSQL');
+  expect(await ask(starting, '/livez')).toMatchObject({ status: 200 });
+  expect(await ask(starting, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"starting"}\n' });
+  starting.kill('SIGTERM');
+  expect(await starting.end()).toMatchObject({ code: 0 });
+
+  await using draining = await shop.readyWorker(PROBES);
+  const job = await Nap.enqueue({ forMs: 3_000 });
+  await shop.happened(job, 'began');
+  draining.kill('SIGTERM');
+  await draining.line('shutting down');
+  expect(await ask(draining, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"shutting down"}\n' });
+  expect(await ask(draining, '/livez')).toMatchObject({ status: 200 });
+  expect(await draining.end()).toMatchObject({ code: 0 });
+  expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS' });
+});
+
+it('does not start on a probe port that is taken', async () => {
+  const other = createServer().listen(0, '0.0.0.0');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  try {
+    await using worker = shop.startWorker(['--probe-port', String(port)]);
+    expect(await worker.end()).toMatchObject({ code: 2 });
+    expect(worker.stderr).toContain(`settings.invalid: the probes cannot be served on port ${port}`);
+  } finally {
+    other.close();
+  }
+});
+
+it('an attempt waits in place for a PostgreSQL that is away at its start', async () => {
+  let postgres = await startPostgres();
+  try {
+    await using away = await openApplication({ fixture: blocking, databaseUrl: postgres.url });
+    await using worker = await away.readyWorker();
+    const job = await Nap.enqueue({ forMs: 10 }, { delay: '2 seconds', em: away.app.orm.em.fork() });
+    await until(async () => (await job.refresh()).runId);
+    const { dataDir, port } = postgres;
+    await postgres.kill9();
+    await worker.line('waiting: PostgreSQL does not take the start');
+    postgres = await startPostgres({ dataDir, port });
+    expect(await away.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1, failures: 0, crashes: 0 });
+  } finally {
+    await postgres.stop();
+  }
+});
