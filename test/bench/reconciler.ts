@@ -14,7 +14,8 @@ const seconds = Number(values.seconds);
 const CALLS = ['listWorkflowExecutions', 'describeWorkflowExecution', 'startWorkflowExecution', 'terminateWorkflowExecution'] as const;
 
 const { path: cli } = await findTemporalCli();
-let [postgres, temporal] = await Promise.all([startPostgres(), startTemporal({ cli, ui: false })]);
+const postgres = await startPostgres();
+let temporal = await startTemporal({ cli, ui: false });
 process.env['DATABASE_URL'] = postgres.url;
 process.env['TEMPORAL_ADDRESS'] = temporal.address;
 process.env['ASYNCJOB_LOG_LEVEL'] = 'error';

@@ -7,6 +7,7 @@ describe('readSettings', () => {
     const { sources, ...values } = readSettings({});
     expect(values).toEqual({
       engine: 'workflow',
+      listen: true,
       databaseUrl: null,
       logLevel: 'info',
       logFormat: 'auto',
