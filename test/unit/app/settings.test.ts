@@ -16,6 +16,7 @@ describe('readSettings', () => {
       drainTimeoutMs: 30_000,
       workerTtlMs: 15_000,
       relayIntervalMs: 1_000,
+      listen: true,
       appFile: null,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
@@ -30,6 +31,7 @@ describe('readSettings', () => {
       ASYNCJOB_CONCURRENCY: '10',
       ASYNCJOB_DRAIN_TIMEOUT: '2 minutes',
       ASYNCJOB_WORKER_TTL: '5s',
+      ASYNCJOB_LISTEN: 'False',
       ASYNCJOB_APP: 'app.ts',
     });
     expect(settings).toMatchObject({
@@ -40,6 +42,7 @@ describe('readSettings', () => {
       concurrency: 10,
       drainTimeoutMs: 120_000,
       workerTtlMs: 5_000,
+      listen: false,
       appFile: 'app.ts',
     });
     expect(settings.sources).toMatchObject({ engine: 'environment', concurrency: 'environment', relayIntervalMs: 'default' });
