@@ -128,7 +128,7 @@ interface ManyMoves<T extends AsyncJob> {
 
 /** Ids of the jobs that match, in their order, a page at a time: each job is met once, however many there are. */
 async function* idsOf(em: EntityManager, jobClass: JobClass, where: object): AsyncGenerator<string[]> {
-  const options = { fields: ['id'], orderBy: { id: 'asc' }, limit: ROWS_AT_ONCE };
+  const options = { fields: ['id'], populate: false, orderBy: { id: 'asc' }, limit: ROWS_AT_ONCE };
   for (let after: object = {}; ;) {
     // Read as MyJob.find() does, but by nobody's identity map, and without a flush of the caller's changes.
     const fork = em.fork({ keepTransactionContext: true });

@@ -241,10 +241,11 @@ export abstract class AsyncJob {
 }
 
 export interface RevokeOptions extends Within {
+  /** Why, for people: `job.revokeReason`, and in Temporal's UI. Of a job that still runs, the one given last counts. */
   reason?: string;
-  /** Who revokes, for people. */
+  /** Who revokes, for people: `job.revokedBy`. */
   by?: string;
-  /** Do not wait for a running handler: REVOKED at once, and whatever it writes later is refused. */
+  /** Do not wait for a running handler: REVOKED at once, and whatever it writes later is refused. @default false */
   terminate?: boolean;
 }
 

@@ -254,6 +254,27 @@ export async function many(em: EntityManager): Promise<void> {
   await Note.enqueueMany([{ queue: 'x' }]);
 }
 
+export async function manyThatMatch(em: EntityManager): Promise<void> {
+  const revoked = await Invoice.revokeMany({ status: 'PENDING', customer: { name: 'x' } }, { reason: 'r', by: 'b', terminate: true, em });
+  is<Eq<typeof revoked, string[]>>();
+  const retried = await Invoice.retryMany({ status: 'FAILURE', amount: { $gt: 1 } }, { queue: 'q', delay: '1h', priority: 5, em });
+  is<Eq<typeof retried, string[]>>();
+  await Thumbnail.revokeMany({});
+  await Thumbnail.retryMany({ source: { $like: '%.png' } }, { runAt: new Date() });
+  // @ts-expect-error which ones?
+  await Invoice.revokeMany();
+  // @ts-expect-error which ones?
+  await Invoice.retryMany(undefined);
+  // @ts-expect-error no such column
+  await Invoice.revokeMany({ amuont: 1 });
+  // @ts-expect-error no such status
+  await Invoice.retryMany({ status: 'FAILED' });
+  // @ts-expect-error options of the other one
+  await Invoice.revokeMany({}, { delay: '1h' });
+  // @ts-expect-error options of the other one
+  await Invoice.retryMany({}, { reason: 'r' });
+}
+
 export async function decorated(customer: Customer): Promise<void> {
   const thumbnail = await Thumbnail.create({ source: 'a.png' });
   is<Eq<typeof thumbnail, Thumbnail>>();
@@ -389,6 +410,8 @@ export async function bootstrap(): Promise<void> {
   is<Eq<Awaited<ReturnType<typeof bound.get>>, Invoice | null>>();
   is<Eq<Awaited<ReturnType<typeof bound.count>>, number>>();
   await bound.enqueue({ customer: 7, amount: 1 }, { delay: '1h' });
+  const moved: [string[], string[]] = [await bound.revokeMany({ amount: 1 }, { by: 'b' }), await bound.retryMany({ amount: 1 })];
+  void moved;
   await app.of(Note).create();
   await app.of(Thumbnail).create({ source: 'a.png' });
   // @ts-expect-error amount is missing

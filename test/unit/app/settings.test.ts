@@ -7,7 +7,6 @@ describe('readSettings', () => {
     const { sources, ...values } = readSettings({});
     expect(values).toEqual({
       engine: 'workflow',
-      listen: true,
       databaseUrl: null,
       logLevel: 'info',
       logFormat: 'auto',
@@ -19,6 +18,7 @@ describe('readSettings', () => {
       probePort: null,
       relayIntervalMs: 1_000,
       reconcileIntervalMs: 5_000,
+      listen: true,
       appFile: null,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
@@ -33,6 +33,7 @@ describe('readSettings', () => {
       ASYNCJOB_CONCURRENCY: '10',
       ASYNCJOB_DRAIN_TIMEOUT: '2 minutes',
       ASYNCJOB_WORKER_TTL: '5s',
+      ASYNCJOB_LISTEN: 'False',
       ASYNCJOB_APP: 'app.ts',
     });
     expect(settings).toMatchObject({
@@ -43,6 +44,7 @@ describe('readSettings', () => {
       concurrency: 10,
       drainTimeoutMs: 120_000,
       workerTtlMs: 5_000,
+      listen: false,
       appFile: 'app.ts',
     });
     expect(settings.sources).toMatchObject({ engine: 'environment', concurrency: 'environment', relayIntervalMs: 'default' });
