@@ -128,13 +128,13 @@ class Attempt {
   /** Asks the row; waits in place while an older execution of the job lives, and for a PostgreSQL that is away. */
   async start(runningHere: boolean, inForce?: Promise<void>): Promise<AttemptEnd | { row: Row }> {
     const said = new Set<string>();
-    const lastTryAt = performance.now() + START_PATIENCE_MS;
+    let giveUpAt = Infinity;
     if (inForce) await settledOrAborted(inForce, this.#stop.signal);
     for (let isFirst = true; ; isFirst = false) {
       if (!isFirst) await sleep(LOOK_AGAIN_MS, this.#stop.signal);
       if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
       if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
-      const verdict = await this.#askToStart(runningHere, lastTryAt);
+      const verdict = await this.#askToStart(runningHere, giveUpAt);
       switch (verdict.kind) {
         case 'started':
           return { row: verdict.row };
@@ -158,13 +158,14 @@ class Attempt {
         case 'wait':
           if (!said.has(verdict.because)) this.#log.info(verdict, `waiting: ${WAITING_FOR[verdict.because]}`);
           said.add(verdict.because);
+          giveUpAt = verdict.because === 'database' ? Math.min(giveUpAt, performance.now() + START_PATIENCE_MS) : Infinity;
       }
       this.#host.heartbeat();
     }
   }
 
   /** A PostgreSQL that is away is no reason for another attempt: Temporal would count it. */
-  async #askToStart(runningHere: boolean, lastTryAt: number): Promise<StartVerdict | { kind: 'wait'; because: 'database'; err: unknown }> {
+  async #askToStart(runningHere: boolean, giveUpAt: number): Promise<StartVerdict | { kind: 'wait'; because: 'database'; err: unknown }> {
     const { mirror, registry, isTransient } = this.#deps;
     try {
       return await mirror.start(this.#ref, {
@@ -173,7 +174,7 @@ class Attempt {
         runningHere: runningHere && (registry?.running(this.#ref.id) ?? 0) > 1,
       });
     } catch (error) {
-      if (registry === null || !isTransient(error) || performance.now() > lastTryAt) throw error;
+      if (registry === null || !isTransient(error) || performance.now() > giveUpAt) throw error;
       return { kind: 'wait', because: 'database', err: error };
     }
   }

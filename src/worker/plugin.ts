@@ -8,6 +8,8 @@ import { checkSchema } from './check-schema.ts';
 import { noWorkerInline } from './index.ts';
 import { WorkerServices } from './worker-services.ts';
 
+const LOOK_EVERY_MS = 250;
+
 /** `Worker.create({ …, plugins: [await app.plugin()] })`. One worker per plugin. */
 export class AsyncJobPlugin implements WorkerPlugin {
   readonly name = 'asyncjob';
@@ -46,11 +48,17 @@ export class AsyncJobPlugin implements WorkerPlugin {
 
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
     await this.#services?.start();
+    // Who ends a worker of theirs does not tell us.
+    const watching = setInterval(() => {
+      if (worker.getState() !== 'INITIALIZED' && worker.getState() !== 'RUNNING') this.#services?.stopping();
+    }, LOOK_EVERY_MS).unref();
     try {
       await next(worker);
     } catch (error) {
       await this.#services?.stop('abandon');
       throw error;
+    } finally {
+      clearInterval(watching);
     }
     await this.#services?.stop('orderly');
   }

@@ -84,6 +84,13 @@ it('names the one job of several that blocks the loop', async () => {
   for (const each of [job, ...naps]) expect(await shop.settled(each)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
 });
 
+it('leaves a debugger alone, and names what runs instead', async () => {
+  await using worker = await shop.readyWorker(['--concurrency', '1'], { NODE_OPTIONS: '--inspect=127.0.0.1:0' });
+  const job = await Spin.enqueue({ forMs: 2_000 });
+  expect((await worker.line('has been blocked for')).msg).toMatch(new RegExp(`by Spin ${job.id}$`));
+  expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS' });
+});
+
 it('kills the process of an attempt that exceeds its runTimeout in a blocked loop, and counts the crash', async () => {
   await using first = await shop.readyWorker(['--concurrency', '2']);
   const job = await Endless.enqueue();

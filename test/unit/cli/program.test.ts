@@ -113,6 +113,18 @@ describe('asyncjob worker', () => {
     expect(seen.calls['connect'].wait).toBe(false);
   });
 
+  it.each([
+    [undefined, '9100', 9_100],
+    ['1', '9100', 9_100],
+    ['3', '9100', 9_102],
+    ['3', '0', 0],
+    ['3', undefined, null],
+  ])('gives process %s of --probe-port %s port %s', async (child, port, expected) => {
+    const { seen, run } = world({ env: { ASYNCJOB_CHILD: child } });
+    expect(await run('worker', ...(port === undefined ? [] : ['--probe-port', port]))).toBe(0);
+    expect(seen.calls['worker'].probePort).toBe(expected);
+  });
+
   it('lets options win over the environment, and that over the configuration', async () => {
     const { seen, run } = world({
       env: { ASYNCJOB_QUEUES: 'a', ASYNCJOB_CONCURRENCY: '2', ASYNCJOB_APP: 'env.ts' },

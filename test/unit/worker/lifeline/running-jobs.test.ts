@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest';
+import { RunningJobs } from '../../../../src/worker/lifeline/running-jobs.ts';
+
+const ref = (id: string) => ({ jobType: 'Report', id, run: 1, attempt: 1, runId: 'r' });
+
+it('lists jobs before their handlers are at work', () => {
+  const jobs = new RunningJobs();
+  jobs.hear({ kind: 'listed', jobId: 'a' }, 0);
+  jobs.hear({ kind: 'listed', jobId: 'b' }, 0);
+  jobs.hear({ kind: 'began', ref: ref('a'), runTimeoutMs: null }, 0);
+  expect([jobs.listed, jobs.atWork]).toEqual([['a', 'b'], [ref('a')]]);
+  jobs.hear({ kind: 'ended', ref: ref('a') }, 1);
+  jobs.hear({ kind: 'unlisted', jobId: 'a' }, 1);
+  expect([jobs.listed, jobs.atWork]).toEqual([['b'], []]);
+});
+
+it('an attempt is overdue 5 s after its runTimeout, if the loop was blocked for those 5 s', () => {
+  const jobs = new RunningJobs();
+  jobs.hear({ kind: 'began', ref: ref('limited'), runTimeoutMs: 2_000 }, 1_000);
+  jobs.hear({ kind: 'began', ref: ref('endless'), runTimeoutMs: null }, 0);
+  expect(jobs.overdue(8_000, 7_000)).toEqual([]);
+  expect(jobs.overdue(8_001, 7_000)).toEqual([ref('limited')]);
+  expect(jobs.overdue(8_001, 4_999)).toEqual([]);
+  jobs.hear({ kind: 'ended', ref: ref('limited') }, 8_002);
+  expect(jobs.overdue(9_000_000, 9_000_000)).toEqual([]);
+});
