@@ -5,7 +5,8 @@ import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { AttemptStopped } from '../src/domain/attempt.ts';
 import type { AttemptEnd, AttemptHost, RunAttempt, StopReason } from '../src/domain/attempt.ts';
 import { REVOKED_FAILURE } from '../src/domain/failure-types.ts';
-import type { WorkflowInput } from '../src/domain/workflow-input.ts';
+import type { AttemptRef } from '../src/domain/ports.ts';
+import type { FinalizeInput, WorkflowInput } from '../src/domain/workflow-input.ts';
 import { beginAttempt } from './begun-attempts.ts';
 import { startHeartbeats } from './heartbeats.ts';
 import { reportAttemptEnd, reportBrokenAttempt } from './report-attempt-end.ts';
@@ -22,6 +23,8 @@ export interface MirrorInterceptorDeps {
   runAttempt: RunAttempt;
   /** Which activities are ours; by default those whose only argument has the shape of a WorkflowInput. */
   isJob?(activityType: string, input: unknown): boolean;
+  /** Writes the last word where no workflow does: around a standalone activity. */
+  finalize?(input: FinalizeInput): Promise<void>;
   /** Taken before an attempt asks its row; without it the worker's own limit is the only one. */
   slots?: AttemptSlots;
 }
@@ -66,7 +69,9 @@ async function runAsAttempt(
     throw reportBrokenAttempt(error);
   }
   if (end.kind === 'revoked') await askToCancel(context);
-  return reportAttemptEnd(end);
+  if (context.info.inWorkflow) return reportAttemptEnd(end);
+  if (end.kind === 'cancelled') await lastWord(deps, context, host.ref);
+  return reportAttemptEnd(end.kind === 'revoked' ? { kind: 'cancelled' } : end);
 }
 
 async function runInSlot(deps: MirrorInterceptorDeps, host: AttemptHost, invoke: Parameters<RunAttempt>[1]): Promise<AttemptEnd> {
@@ -129,6 +134,13 @@ function stopReasonOf(context: Context): StopReason | null {
   return null;
 }
 
+/** A standalone activity that was cancelled in Temporal; what cannot be written now, the reconciler does. */
+async function lastWord({ finalize }: MirrorInterceptorDeps, context: Context, { jobType, id, run, runId }: AttemptRef): Promise<void> {
+  await finalize?.({ jobType, id, run, runId, status: 'REVOKED', error: null }).catch((error: unknown) => {
+    context.log.debug('a cancelled job could not be made REVOKED yet', { error });
+  });
+}
+
 /**
  * The row was revoked before Temporal heard of it. A workflow closes as cancelled only if its cancellation was
  * requested, so request it: the request is in the history before the attempt's failure. Without it the workflow closes
@@ -136,13 +148,13 @@ function stopReasonOf(context: Context): StopReason | null {
  */
 async function askToCancel(context: Context): Promise<void> {
   if (context.cancellationDetails?.cancelRequested) return;
-  const workflowId = context.info.workflowExecution?.workflowId;
-  if (workflowId === undefined) return;
+  const { client, info } = context;
+  const { workflowExecution: workflow } = info;
+  const execution = workflow
+    ? client.workflow.getHandle(workflow.workflowId, workflow.runId)
+    : client.activity.getHandle(info.activityId, info.activityRunId);
   try {
-    const { client } = context;
-    await client.withDeadline(Date.now() + 2_000, () =>
-      client.workflow.getHandle(workflowId, context.info.workflowExecution?.runId).cancel(),
-    );
+    await client.withDeadline(Date.now() + 2_000, async () => void (await execution.cancel('revoked')));
   } catch (error) {
     context.log.debug('could not request the cancellation of a revoked job', { type: REVOKED_FAILURE, error });
   }

@@ -16,7 +16,8 @@ import type { RunAttempt } from '../src/domain/attempt.ts';
 import { workflowIdOf } from '../src/domain/identity.ts';
 import type { DispatchRequest, Log } from '../src/domain/ports.ts';
 import { resolveTemporal, TemporalConnection } from '../src/temporal/connection.ts';
-import { TemporalJobEngine } from '../src/temporal/temporal-job-engine.ts';
+import { TemporalCalls } from '../src/temporal/temporal-calls.ts';
+import { WorkflowEngine } from '../src/temporal/workflow-engine.ts';
 import { VERSION } from '../src/version.ts';
 import { TemporalWorker } from '../src/worker/temporal-worker.ts';
 import { SCENARIOS, type Scenario, type Stage } from './history-scenarios.ts';
@@ -41,7 +42,7 @@ async function record(again: boolean): Promise<void> {
   const cli = await findTemporalCli();
   const server = await startTemporal({ cli: cli.path, ui: false });
   const connection = new TemporalConnection(resolveTemporal({ address: server.address, namespace: 'default' }, {}));
-  const engine = new TemporalJobEngine({ connection, applicationName: '' });
+  const engine = new WorkflowEngine(new TemporalCalls(connection, ''));
   try {
     const histories: [string, string][] = [];
     for (const scenario of SCENARIOS) {
@@ -62,7 +63,7 @@ async function record(again: boolean): Promise<void> {
 interface Servers {
   address: string;
   connection: TemporalConnection;
-  engine: TemporalJobEngine;
+  engine: WorkflowEngine;
 }
 
 /** Runs one job to its end; returns its workflow id. */

@@ -14,11 +14,8 @@ import {
 } from '@temporalio/workflow';
 import type { ErrorRecord } from '../src/domain/errors.ts';
 import { NOT_FOUND_FAILURE, REVOKED_FAILURE } from '../src/domain/failure-types.ts';
-import { FINALIZE_ACTIVITY } from '../src/domain/workflow-input.ts';
+import { ATTEMPT_RETRY, ATTEMPT_TIME_MAX, FINALIZE_ACTIVITY } from '../src/domain/workflow-input.ts';
 import type { ActivityReceipt, FinalizeInput, WorkflowInput } from '../src/domain/workflow-input.ts';
-
-/** Practically unlimited: the worker enforces the time limit of an attempt itself, and heartbeats find dead workers. */
-const ATTEMPT_TIME_MAX = '3650 days';
 
 interface LastWord {
   [FINALIZE_ACTIVITY](input: FinalizeInput): Promise<void>;
@@ -50,9 +47,7 @@ async function runAttempts(input: WorkflowInput): Promise<ActivityReceipt> {
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     // Eager dispatch goes past the task queue, and thereby past priorities and fairness.
     allowEagerDispatch: priority?.priorityKey === undefined && priority?.fairnessKey === undefined,
-    // The server only repeats, without a limit: lost workers, an unreachable PostgreSQL, deploys and pauses use up
-    // nothing. An attempt that wants another delay, or no successor, says so in its failure.
-    retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+    retry: ATTEMPT_RETRY,
   });
   return attempts[workflowType]!(input);
 }

@@ -39,6 +39,7 @@ import type { ApplicationParts } from './application-parts.ts';
 import { defineConfig, type Config, type Teardown } from './config.ts';
 import { configPlace } from './load-config.ts';
 import { describeTables } from './describe-tables.ts';
+import { jobDefaults } from './job-defaults.ts';
 import { createLog } from './log.ts';
 import { openEngine } from './open-engine.ts';
 import { openOrm, type OpenedOrm } from './open-orm.ts';
@@ -126,7 +127,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
     handlersFolder: ConnectOptions['handlersFolder'],
   ): Promise<AsyncJobs> {
     const { orm } = opened;
-    const handlers = new HandlerTable(orm, config.defaults ?? {});
+    const handlers = new HandlerTable(orm, jobDefaults(config, settings.engine));
     const { tables, library } = describeTables(orm, handlers);
     const pool = await openPool(orm, log);
     const facts = new FactCounts((fact, { jobType, id }) =>
@@ -150,7 +151,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
           },
           invoke,
         );
-    const { engine, executions, temporal } = await openEngine(config, settings, runAttemptWith);
+    const { engine, executions, temporal } = await openEngine(config, settings, handlers, runAttemptWith);
     const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
     const parts: ApplicationParts = {
       name: config.name ?? '',

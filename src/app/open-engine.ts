@@ -1,6 +1,7 @@
 // The engine that the settings ask for. Each is loaded only when it is the one.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ExecutionListing, JobEngine } from '../domain/ports.ts';
+import type { HandlerTable } from '../handlers/handler-table.ts';
 import { InlineJobEngine } from '../handlers/inline-job-engine.ts';
 import type { TemporalConnection } from '../temporal/connection.ts';
 import type { ApplicationParts } from './application-parts.ts';
@@ -18,6 +19,7 @@ export interface OpenedEngine {
 export async function openEngine(
   config: Config,
   settings: Settings,
+  handlers: HandlerTable,
   runAttemptWith: ApplicationParts['runAttemptWith'],
 ): Promise<OpenedEngine> {
   if (settings.engine === 'inline') {
@@ -27,11 +29,13 @@ export async function openEngine(
     return { engine: new InlineJobEngine((host, invoke) => outside(() => run(host, invoke))), executions: null, temporal: null };
   }
   // Only now: a process with the inline engine needs no Temporal client.
-  const [{ resolveTemporal, TemporalConnection: Connection }, { TemporalJobEngine }] = await Promise.all([
+  const [{ resolveTemporal, TemporalConnection: Connection }, { TemporalCalls }, { EngineByPolicy }] = await Promise.all([
     import('../temporal/connection.ts'),
-    import('../temporal/temporal-job-engine.ts'),
+    import('../temporal/temporal-calls.ts'),
+    import('../temporal/engine-by-policy.ts'),
   ]);
   const temporal = new Connection(resolveTemporal(config.temporal));
-  const engine = new TemporalJobEngine({ connection: temporal, applicationName: config.name ?? '' });
+  const engines = new Map([...handlers.types].map(([jobType, { policy }]) => [jobType, policy.engine]));
+  const engine = new EngineByPolicy(new TemporalCalls(temporal, config.name ?? ''), engines);
   return { engine, executions: engine, temporal };
 }

@@ -7,8 +7,8 @@ import { problemOfDuration, toMilliseconds } from '../entity/duration.ts';
 import { invalidSettings, shown } from '../entity/invalid-settings.ts';
 import { LOG_FORMATS, LOG_LEVEL_ALIASES, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts';
 
-export const ENGINES = ['workflow', 'inline'] as const;
-/** `workflow`: one Temporal workflow per job. `inline`: in the process that enqueues, without Temporal, for tests. */
+export const ENGINES = ['workflow', 'activity', 'inline'] as const;
+/** `workflow`: one Temporal workflow per job. `activity`: a standalone activity (server 1.32 or newer). `inline`: in the process that enqueues, without Temporal, for tests. */
 export type Engine = (typeof ENGINES)[number];
 
 interface Setting<T> {
@@ -29,7 +29,7 @@ export const SETTINGS = {
     env: 'ASYNCJOB_ENGINE',
     parse: oneOf(ENGINES),
     default: 'workflow',
-    help: "What executes jobs: 'workflow' (Temporal), or 'inline' (at once, in the process that enqueues; for tests)",
+    help: "What executes jobs: 'workflow' (Temporal), 'activity' (Temporal's standalone activities, server 1.32 or newer; a class may choose by itself), or 'inline' (at once, in the process that enqueues; for tests)",
   }),
   databaseUrl: setting<string | null>({
     env: 'DATABASE_URL',

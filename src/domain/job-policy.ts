@@ -16,7 +16,12 @@ export interface JobPolicy {
   priority: number | null;
   /** What becomes of a run that Temporal does not know any more, although it may have begun. */
   whenLost: WhenLost;
+  engine: TemporalEngine;
 }
+
+/** How Temporal executes jobs: a workflow around each attempt, or the activity alone. */
+export const TEMPORAL_ENGINES = ['workflow', 'activity'] as const;
+export type TemporalEngine = (typeof TEMPORAL_ENGINES)[number];
 
 export const WHEN_LOST = ['rerun', 'report'] as const;
 export type WhenLost = (typeof WHEN_LOST)[number];
@@ -36,4 +41,5 @@ export const DEFAULT_POLICY: JobPolicy = {
   crashRetries: 3,
   priority: null,
   whenLost: 'rerun',
+  engine: 'workflow',
 };

@@ -158,6 +158,8 @@ export interface Execution {
   status: ExecutionStatus;
   /** Of one that was terminated: by whom, and why. */
   end?: { by: string; reason: string; byThisLibrary: boolean };
+  /** Of one that timed out: the job's own limit (totalTimeout), where no workflow wrote that to the row. */
+  timeLimitMs?: number | null;
 }
 
 /** Executes jobs. Throws `temporal.unavailable` when it cannot be reached. */
@@ -178,8 +180,8 @@ export interface ExecutionListing {
   openAmong(refs: readonly RunRef[]): Promise<Set<string>>;
   /** Runs whose execution has ended since then, other than by completing; at most a thousand. */
   endedSince(moment: Date): Promise<RunRef[]>;
-  /** A page of all runs that execute now; `next` = where the next page begins, `null` after the last. */
-  openPage(from: Uint8Array | null): Promise<{ runs: RunRef[]; next: Uint8Array | null }>;
+  /** All runs that execute now, page by page. */
+  openRuns(): AsyncGenerator<RunRef[]>;
 }
 
 /** Where diagnostics go: pino's shape, so that a pino logger is one. */

@@ -43,7 +43,7 @@ export async function gatherFacts(inspection: Inspection): Promise<Facts> {
   if (start.ready === null) return { ...NOTHING_KNOWN, ...start.facts };
   const { loaded, settings } = start.ready;
 
-  const temporal = settings.engine === 'workflow' ? openTemporal(loaded, inspection.env) : null;
+  const temporal = settings.engine !== 'inline' ? openTemporal(loaded, inspection.env) : null;
   const installation = await find('the application', () => openInstallation(loaded, settings, DATABASE_TIMEOUT_MS));
   try {
     const [handlers, database, temporalFound] = await Promise.all([

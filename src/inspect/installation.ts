@@ -4,6 +4,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { AsyncJobs } from '../app/async-jobs.ts';
 import type { AnyOrm, Config, OrmOptions } from '../app/config.ts';
 import type { LoadedConfig } from '../app/load-config.ts';
+import { jobDefaults } from '../app/job-defaults.ts';
 import { createLog } from '../app/log.ts';
 import type { Settings } from '../app/settings.ts';
 import { AsyncJobAttempt } from '../entity/async-job-attempt.ts';
@@ -39,18 +40,18 @@ export async function openInstallation(
   const noted: Config = {
     ...config,
     // Whichever is configured: the inline engine would load handlers at once.
-    engine: 'workflow',
+    engine: settings.engine === 'inline' ? 'workflow' : settings.engine,
     orm: async () => (given = typeof source === 'function' ? await source() : source),
   };
   const app = await AsyncJobs.connect(noted, {
-    settings: { ...settings, engine: 'workflow' },
+    settings: { ...settings, engine: noted.engine! },
     log: createLog('silent'),
     handlersFolder: { folder, extension },
   });
   const { orm } = app;
   const metadata = orm.getMetadata();
   const schema = orm.config.get('schema');
-  const jobTypes = [...new HandlerTable(orm, config.defaults ?? {}).types.values()];
+  const jobTypes = [...new HandlerTable(orm, jobDefaults(config, noted.engine!)).types.values()];
   const database = await InspectionDatabase.open(orm, timeoutMs);
   return {
     app,

@@ -41,6 +41,7 @@ export function judgeDifferences(facts: Facts, someWorkerLives: boolean): Findin
 const REPAIRS: Record<Difference['kind'], { plan: string; done: string }> = {
   dispatch: { plan: 'to be dispatched', done: 'dispatched' },
   revoke: { plan: 'to be REVOKED', done: 'REVOKED' },
+  fail: { plan: 'to be FAILURE', done: 'FAILURE' },
   next_run: { plan: 'to be run again', done: 'PENDING in its next run' },
   cancel: { plan: 'to be asked again to stop', done: 'asked again to stop' },
   terminate: { plan: 'the execution is to be ended', done: 'the execution was ended' },

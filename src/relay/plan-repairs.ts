@@ -5,10 +5,11 @@ import { isSettled } from '../domain/lifecycle.ts';
 import type { Execution, RunFacts, RunRef } from '../domain/ports.ts';
 
 /**
- * `dispatch`: committed and never dispatched. `revoke`: REVOKED, since somebody ended the execution. `next_run`: PENDING in the next run. `cancel`: ask the execution once
+ * `dispatch`: committed and never dispatched. `revoke`: REVOKED, since somebody ended the execution. `fail`: FAILURE at the
+ * job's time limit. `next_run`: PENDING in the next run. `cancel`: ask the execution once
  * more to stop. `terminate`: end an execution whose job is settled or in a newer run. `report`: left to people.
  */
-export type RepairKind = 'dispatch' | 'revoke' | 'next_run' | 'report' | 'cancel' | 'terminate';
+export type RepairKind = 'dispatch' | 'revoke' | 'fail' | 'next_run' | 'report' | 'cancel' | 'terminate';
 
 export interface Repair {
   kind: RepairKind;
@@ -31,12 +32,14 @@ export function planRepair(row: RunFacts, execution: Execution, whenLost: WhenLo
       return { kind: 'revoke', why: `its execution was terminated in Temporal${by(execution)}` };
     case 'not_found':
       return lost(row, execution, 'Temporal does not know its execution', whenLost);
+    case 'timed_out':
+      if (execution.timeLimitMs) return { kind: 'fail', why: `the job did not end within its totalTimeout of ${execution.timeLimitMs} ms` };
+      return lost(row, execution, 'its execution timed out, and the row does not know', whenLost);
     // Whoever closes a workflow has written the row before: the row is older than that (restored from a backup), so the end
     // of the execution is no outcome.
     case 'completed':
     case 'failed':
-    case 'timed_out':
-      return lost(row, execution, `its execution ${execution.status.replace('_', ' ')}, and the row does not know`, whenLost);
+      return lost(row, execution, `its execution ${execution.status}, and the row does not know`, whenLost);
   }
 }
 

@@ -1,5 +1,5 @@
 // One look at everything, for a command or a script: what the workers' relay and reconciler would see and do.
-import type { ExecutionListing, UndispatchedRun } from '../domain/ports.ts';
+import type { UndispatchedRun } from '../domain/ports.ts';
 import { Reconciler, type Difference, type ReconcilerParts } from './reconciler.ts';
 import type { RelayParts } from './relay.ts';
 
@@ -39,7 +39,12 @@ async function* look(parts: ReconcileOnceParts, { repair, rowsMax }: { repair: b
       if (difference) yield difference;
     }
   }
-  for await (const runs of openRuns(parts.executions, rowsMax)) yield* await reconciler.examineLeftovers(runs, { repair });
+  let seen = 0;
+  for await (const runs of parts.executions.openRuns()) {
+    yield* await reconciler.examineLeftovers(runs, { repair });
+    seen += runs.length;
+    if (seen >= rowsMax) break;
+  }
 }
 
 /** With `repair` until there are none; otherwise the oldest ones. */
@@ -62,15 +67,4 @@ async function* lookAtUndispatched({ source, dispatch }: ReconcileOnceParts, rep
 function toDifference({ jobType, id, run, ageMs }: UndispatchedRun, repaired: boolean): Difference {
   const why = `committed ${Math.round(ageMs / 1000)} s ago, and never dispatched`;
   return { kind: 'dispatch', why, run: { jobType, id, run }, repaired };
-}
-
-async function* openRuns(executions: ExecutionListing, max: number) {
-  let looked = 0;
-  let from: Uint8Array | null = null;
-  do {
-    const { runs, next } = await executions.openPage(from);
-    looked += runs.length;
-    from = next;
-    yield runs;
-  } while (from !== null && looked < max);
 }

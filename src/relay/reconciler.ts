@@ -1,6 +1,6 @@
 // Compares open rows with Temporal and repairs what differs. One worker of the application does it at a time. Lists of
 // executions (visibility) only say where to look: what is done about a row is decided by asking for its own execution.
-import { isAsyncJobError } from '../domain/errors.ts';
+import { isAsyncJobError, type ErrorRecord } from '../domain/errors.ts';
 import { jobKey, runKey } from '../domain/identity.ts';
 import type { WhenLost } from '../domain/job-policy.ts';
 import type { Execution, ExecutionListing, JobEngine, JobMirror, Log, RunFacts, RunRef } from '../domain/ports.ts';
@@ -24,7 +24,7 @@ export interface ReconcilerParts {
   rows: RowSource;
   engine: Pick<JobEngine, 'describe' | 'cancel' | 'terminate'>;
   executions: ExecutionListing;
-  mirror: Pick<JobMirror, 'ended' | 'nextRun'>;
+  mirror: Pick<JobMirror, 'ended' | 'finalized' | 'nextRun'>;
   whenLostOf(jobType: string): WhenLost;
   /** The worker that decides; `null` for a command. */
   worker: string | null;
@@ -62,7 +62,8 @@ export class Reconciler {
   readonly #lists = new Pace(LISTS_PER_SECOND);
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
-  #leftovers: { from: Uint8Array | null; notBefore: number } = { from: null, notBefore: 0 };
+  #pages: AsyncGenerator<RunRef[]> | null = null;
+  #pagesNotBefore = 0;
   #endedSince = new Date(Date.now() - LIST_LAG_MS);
   #walkBeginsAnew = true;
   /** Jobs that were looked at one by one, and when they may be again. */
@@ -179,6 +180,11 @@ export class Reconciler {
     switch (kind) {
       case 'revoke':
         return (await mirror.ended(row, row.runId, { by: end?.by || 'temporal', reason: end?.reason || why })) === 'applied';
+      case 'fail':
+        return (
+          (await mirror.finalized({ ...row, runId: row.runId ?? '' }, { status: 'FAILURE', error: timeLimitError(why) })).result ===
+          'applied'
+        );
       case 'next_run':
         return (await mirror.nextRun(row, row.runId, { why, worker })) !== null;
       case 'cancel':
@@ -208,12 +214,15 @@ export class Reconciler {
 
   /** A page of the executions that go on, now and then. */
   async #sweepLeftovers(): Promise<void> {
-    if (Date.now() < this.#leftovers.notBefore) return;
-    const page = await this.#listed((executions) => executions.openPage(this.#leftovers.from));
-    if (page === null) return;
-    const { runs, next } = page;
-    this.#leftovers = { from: next, notBefore: next === null ? Date.now() + LEFTOVERS_INTERVAL_MS : 0 };
-    await this.examineLeftovers(runs, { repair: true });
+    if (this.#pages === null && Date.now() < this.#pagesNotBefore) return;
+    const pages = (this.#pages ??= this.#parts.executions.openRuns());
+    const page = await this.#listed(() => pages.next());
+    if (page?.done !== false) {
+      this.#pages = null;
+      this.#pagesNotBefore = Date.now() + LEFTOVERS_INTERVAL_MS;
+      return;
+    }
+    await this.examineLeftovers(page.value, { repair: true });
   }
 
   /** Finds those of these executions whose job is settled or in a newer run; ends them when that is asked for. */
@@ -249,9 +258,14 @@ export class Reconciler {
   }
 }
 
+function timeLimitError(message: string): ErrorRecord {
+  return { type: 'TimeoutError', message, code: 'job.time_limit', retryable: false };
+}
+
 const REPAIRED: Record<RepairKind, string> = {
   dispatch: 'dispatched',
   revoke: 'REVOKED',
+  fail: 'FAILURE',
   next_run: 'PENDING in its next run',
   report: 'reported',
   cancel: 'asked its execution once more to stop',

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { createJobActivities, mirrorInterceptor, type AttemptSlots, type JobActivities } from '../../activities/index.ts';
 import type { ApplicationParts } from '../app/application-parts.ts';
 import { anotherPool } from '../app/open-pool.ts';
+import type { FinalizeInput } from '../domain/workflow-input.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import { AttemptWatch } from '../mirror/attempt-watch.ts';
 import { OpenRuns } from '../mirror/open-runs.ts';
@@ -100,10 +101,13 @@ export class WorkerServices {
       },
       reconcileIntervalMs,
     );
-    this.activities = createJobActivities({
-      finalize: async ({ status, error, ...ref }) => void (await mirror.finalized(ref, { status, error })),
+    const finalize = async ({ status, error, ...ref }: FinalizeInput) => void (await mirror.finalized(ref, { status, error }));
+    this.activities = createJobActivities({ finalize });
+    this.interceptor = mirrorInterceptor({
+      finalize,
+      runAttempt: parts.runAttemptWith(this.#attemptRegistry()),
+      ...(slots ? { slots } : {}),
     });
-    this.interceptor = mirrorInterceptor({ runAttempt: parts.runAttemptWith(this.#attemptRegistry()), ...(slots ? { slots } : {}) });
   }
 
   #attemptRegistry(): AttemptRegistry {

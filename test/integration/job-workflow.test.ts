@@ -10,7 +10,8 @@ import { taskQueueOf, workflowIdOf } from '../../src/domain/identity.ts';
 import type { DispatchRequest, Log } from '../../src/domain/ports.ts';
 import type { FinalizeInput } from '../../src/domain/workflow-input.ts';
 import { resolveTemporal, TemporalConnection } from '../../src/temporal/connection.ts';
-import { TemporalJobEngine } from '../../src/temporal/temporal-job-engine.ts';
+import { TemporalCalls } from '../../src/temporal/temporal-calls.ts';
+import { WorkflowEngine } from '../../src/temporal/workflow-engine.ts';
 import { FairSlots } from '../../src/worker/slots.ts';
 import { TemporalWorker } from '../../src/worker/temporal-worker.ts';
 import { temporalAddress, uniqueQueue } from '../support/servers.ts';
@@ -22,7 +23,7 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () =>
 type Attempt = Parameters<RunAttempt>[1] extends infer Invoke ? (host: AttemptHost, invoke: Invoke) => Promise<AttemptEnd> : never;
 
 let connection: TemporalConnection;
-let engine: TemporalJobEngine;
+let engine: WorkflowEngine;
 let queue: string;
 let worker: TemporalWorker | null = null;
 let running: Promise<unknown> = Promise.resolve();
@@ -127,7 +128,7 @@ const untilStopped =
 
 beforeAll(() => {
   connection = new TemporalConnection(resolveTemporal({ address: temporalAddress(), namespace: 'default' }, {}));
-  engine = new TemporalJobEngine({ connection, applicationName: '' });
+  engine = new WorkflowEngine(new TemporalCalls(connection, ''));
 });
 afterAll(() => engine.close());
 beforeEach(() => {

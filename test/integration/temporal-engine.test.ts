@@ -4,16 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTemporal } from '../../src/dev/index.ts';
 import type { DispatchRequest } from '../../src/domain/ports.ts';
 import { resolveTemporal, TemporalConnection } from '../../src/temporal/connection.ts';
-import { TemporalJobEngine } from '../../src/temporal/temporal-job-engine.ts';
+import { TemporalCalls } from '../../src/temporal/temporal-calls.ts';
+import { WorkflowEngine } from '../../src/temporal/workflow-engine.ts';
 import { freePorts } from '../../src/dev/index.ts';
 import { temporalAddress, temporalCli, uniqueQueue } from '../support/servers.ts';
 
 const JOB_TYPE = 'EngineTest';
 const queue = uniqueQueue();
 
-function engineAt(address: string, options: { namespace?: string; deadlineMs?: number } = {}): TemporalJobEngine {
+function engineAt(address: string, options: { namespace?: string; deadlineMs?: number } = {}): WorkflowEngine {
   const connection = new TemporalConnection(resolveTemporal({ address, namespace: options.namespace ?? 'default' }, {}));
-  return new TemporalJobEngine({ connection, applicationName: 'shop', deadlineMs: options.deadlineMs ?? 5_000 });
+  return new WorkflowEngine(new TemporalCalls(connection, 'shop', options.deadlineMs ?? 5_000));
 }
 
 function aRequest(changes: Partial<DispatchRequest> = {}): DispatchRequest {
@@ -36,13 +37,13 @@ async function timeOf(call: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin;
 }
 
-describe('TemporalJobEngine', () => {
+describe('WorkflowEngine', () => {
   let connection: TemporalConnection;
-  let engine: TemporalJobEngine;
+  let engine: WorkflowEngine;
 
   beforeAll(() => {
     connection = new TemporalConnection(resolveTemporal({ address: temporalAddress(), namespace: 'default' }, {}));
-    engine = new TemporalJobEngine({ connection, applicationName: 'shop' });
+    engine = new WorkflowEngine(new TemporalCalls(connection, 'shop'));
   });
   afterAll(() => engine.close());
 
