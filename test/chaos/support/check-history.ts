@@ -174,7 +174,12 @@ export function checkHistory(history: History): Judgement {
   const unknown = [...effects].filter(([id]) => !known.has(id));
   return {
     violations: [
-      ...unknown.map(([jobId, [{ jobType }]]) => ({ rule: 'a handler runs only for a row', jobType, jobId, what: 'there is none' })),
+      ...unknown.map(([jobId, ofJob]) => ({
+        rule: 'a handler runs only for a row',
+        jobType: ofJob[0]!.jobType,
+        jobId,
+        what: 'there is none',
+      })),
       ...jobs.flatMap((job) =>
         Object.entries(RULES).flatMap(([rule, check]) =>
           check(job, history).map((what) => ({ rule, jobType: job.row.jobType, jobId: job.row.id, what })),

@@ -1,0 +1,104 @@
+// PostgreSQL goes away, comes back, or is silent: nobody's work is lost, repeated or blamed for it.
+import { expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Held, Quick, Slow } from './fixtures/app/jobs.ts';
+import { withStage } from './support/with-stage.ts';
+
+const stage = withStage({ proxies: true });
+
+const AWAY_MS = Number(process.env['CHAOS_AWAY_MS'] ?? 20_000);
+
+/** The handler ran once, and its result is on the row. */
+async function expectOneRun(job: Held): Promise<void> {
+  expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
+  expect((await stage().effects(job)).map(({ what }) => what)).toEqual(['began', 'ended']);
+}
+
+it('a handler that ends while PostgreSQL is away keeps its result and is not run again', async () => {
+  await stage().worker();
+  const job = await Held.enqueue({});
+  await stage().happened(job, 'began');
+
+  await stage().postgres.kill9();
+  await stage().release(job);
+  await stage().happened(job, 'ended');
+  await stage().postgres.start();
+
+  await expectOneRun(job);
+});
+
+it('a result whose write was applied but never answered is written once, and the handler is not run again', async () => {
+  await stage().worker();
+  const job = await Held.enqueue({});
+  await stage().happened(job, 'began');
+
+  stage().postgresProxy.mode = 'drop-answers';
+  await stage().release(job);
+  await stage().until(job, ({ status }) => status === 'SUCCESS');
+  stage().postgresProxy.mode = 'open';
+
+  await expectOneRun(job);
+  // The worker goes on.
+  expect(await stage().settled(await Quick.enqueue({}))).toMatchObject({ status: 'SUCCESS' });
+});
+
+it('a restart of PostgreSQL under load costs no job anything', async () => {
+  await stage().workersOf(2);
+  const ids = await Slow.enqueueMany(Array.from({ length: 20 }, () => ({ steps: 20 })));
+  await Quick.enqueueMany(Array.from({ length: 60 }, () => ({})));
+  const some = (await Slow.get(ids[0]!))!;
+  await stage().happened(some, 'began');
+  await stage().postgres.restart();
+  await stage().until(some, ({ status }) => status === 'SUCCESS');
+  await stage().postgres.restart();
+  await stage().quiet();
+  const { rows } = await stage().db.query<{ n: number }>(
+    `select count(*)::int as n from slow where status <> 'SUCCESS' or failures > 0 or crashes > 0 or run > 1`,
+  );
+  expect(rows[0]!.n).toBe(0);
+});
+
+it(`${AWAY_MS / 1000} seconds without PostgreSQL, with hundreds of jobs waiting, fail none and count nothing against them`, async () => {
+  await stage().worker();
+  const held = await Held.enqueue({});
+  await stage().happened(held, 'began');
+  await Quick.enqueueMany(Array.from({ length: 200 }, () => ({})));
+
+  await stage().postgres.kill9();
+  await sleep(AWAY_MS);
+  await stage().postgres.start();
+
+  await stage().release(held);
+  await expectOneRun(held);
+  await stage().quiet();
+  const { rows } = await stage().db.query<{ n: number }>(
+    `select count(*)::int as n from quick where status <> 'SUCCESS' or failures > 0 or crashes > 0 or run > 1`,
+  );
+  expect(rows[0]!.n).toBe(0);
+});
+
+it('a network that swallows everything for longer than a worker counts as alive delays a job, and repeats nothing', async () => {
+  await stage().workersOf(2);
+  const job = await Held.enqueue({});
+  await stage().happened(job, 'began');
+
+  stage().postgresProxy.mode = 'swallow';
+  await sleep(8_000);
+  stage().postgresProxy.mode = 'open';
+
+  await stage().release(job);
+  await expectOneRun(job);
+});
+
+it('connections that are silent for ever, while new ones work, stop no worker', async () => {
+  await stage().worker();
+  const job = await Held.enqueue({});
+  await stage().happened(job, 'began');
+
+  stage().postgresProxy.forgetLines();
+
+  await stage().release(job);
+  await expectOneRun(job);
+  const { rows } = await stage().db.query<{ id: string }>(`insert into quick (status) values ('PENDING') returning id::text`);
+  expect(await stage().settled((await Quick.get(rows[0]!.id))!)).toMatchObject({ status: 'SUCCESS' });
+});
