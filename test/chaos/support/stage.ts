@@ -158,9 +158,18 @@ export class Stage implements AsyncDisposable {
     return rows;
   }
 
-  /** How many jobs are in each status. */
+  async statusesOf(ids: readonly string[]): Promise<Map<string, Status>> {
+    return new Map((await this.#rows(new Set(ids))).map(({ id, status }) => [id, status]));
+  }
+
+  /** Rows of the jobs that were not judged yet: those of the running test. */
+  async rows(): Promise<JobRow[]> {
+    return (await this.#rows()).filter(({ id }) => !this.#checked.has(id));
+  }
+
+  /** How many of these jobs are in each status. */
   async counts(): Promise<Partial<Record<Status, number>>> {
-    const rows = await this.#rows();
+    const rows = await this.rows();
     return Object.fromEntries([...Map.groupBy(rows, ({ status }) => status)].map(([status, { length }]) => [status, length]));
   }
 
@@ -182,7 +191,7 @@ export class Stage implements AsyncDisposable {
     return this.until(job, ({ status }) => ['SUCCESS', 'FAILURE', 'REVOKED'].includes(status), 'is settled');
   }
 
-  /** Resolves when no job is open any more. */
+  /** Resolves when none of these jobs is open any more. */
   async quiet({ timeoutMs = PATIENCE_MS } = {}): Promise<void> {
     await until(async () => (({ PENDING = 0, STARTED = 0 }) => PENDING + STARTED === 0)(await this.counts()), {
       what: 'all jobs are settled',

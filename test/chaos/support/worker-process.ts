@@ -51,6 +51,10 @@ export class AppProcess implements AsyncDisposable {
     return this.#child.pid!;
   }
 
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
