@@ -101,3 +101,18 @@ it('a run that is handed to Temporal a second time is the same execution', async
   expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1, runId });
   expect(await stage().executionsOf(job)).toHaveLength(1);
 });
+
+it('connections to Temporal that are silent for ever, while new ones work, delay a job and lose none', async () => {
+  await stage().worker();
+  const running = await Held.enqueue({});
+  await stage().happened(running, 'began');
+
+  stage().temporalProxy.forgetLines();
+
+  const next = await Quick.enqueue({});
+  await stage().release(running);
+  for (const job of [running, next]) {
+    expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
+    expect((await stage().effects(job)).map(({ what }) => what)).toEqual(['began', 'ended']);
+  }
+});

@@ -13,11 +13,23 @@ import { withStage } from './support/with-stage.ts';
 
 const stage = withStage();
 
-const RUNS = Number(process.env['CHAOS_FACT_RUNS'] ?? 150);
+const RUNS = Number(process.env['CHAOS_FACT_RUNS'] ?? 100);
 const ERROR = toErrorRecord(new Error('boom'), true);
 
 /** Rules that concern the row alone: here no handler runs, and nobody is asked. */
 const RULES_OF_ROWS = ['only moves of the lifecycle', 'the order key never goes back', 'one settled status a run', 'SUCCESS is for ever'];
+
+const NOTHING_DONE = {
+  effects: [],
+  deaths: [],
+  freezes: [],
+  outages: [],
+  revocations: new Set<string>(),
+  limits: { Quick: { maximumAttempts: 1, crashRetries: 1 } },
+  workerTtlMs: 1_000,
+  stuckAfterMs: Infinity,
+  now: 0,
+};
 
 interface Fact {
   kind: (typeof KINDS)[number];
@@ -109,7 +121,7 @@ it('any facts in any order, repeated or late, move a row only forward and settle
         for (const each of facts) await tell(id, each);
         const moves = await readMoves(db, id);
         const row = { ...(await stage().row({ id } as Quick)), note: '' };
-        const { violations } = checkHistory({ ...(await stage().history()), rows: [row], moves, effects: [] });
+        const { violations } = checkHistory({ ...NOTHING_DONE, rows: [row], moves });
         const wrong = violations.filter(({ rule }) => RULES_OF_ROWS.includes(rule));
         if (wrong.length > 0) throw new Error(explain(wrong, { moves, effects: [] }));
       }),

@@ -1,7 +1,7 @@
 // PostgreSQL goes away, comes back, or is silent: nobody's work is lost, repeated or blamed for it.
 import { expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Held, Quick, Slow } from './fixtures/app/jobs.ts';
+import { Held, Pages, Quick, Slow } from './fixtures/app/jobs.ts';
 import { withStage } from './support/with-stage.ts';
 
 const stage = withStage({ proxies: true });
@@ -48,6 +48,18 @@ it('a result whose write was applied but never answered is written once, and the
   expect(await outcomeOf(job)).toMatchObject(ONE_RUN);
   // The worker goes on.
   expect(await stage().settled(await Quick.enqueue({}))).toMatchObject({ status: 'SUCCESS' });
+});
+
+it('a checkpoint waits for a PostgreSQL that is away, instead of failing its job', async () => {
+  await stage().worker();
+  const job = await Pages.enqueue({ pages: 5, pageMs: 200 });
+  await stage().happened(job, 'page', { detail: '2' });
+
+  await stage().postgres.kill9();
+  await stage().happened(job, 'page', { detail: '3' });
+  await stage().postgres.start();
+
+  expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
 });
 
 it('a restart of PostgreSQL under load costs no job anything', async () => {

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { soak, type SoakReport } from './support/soak.ts';
+import { TROUBLE_KINDS, type TroubleKind } from './support/trouble.ts';
 
 const HELP = `npm run chaos -- [options]
 
@@ -11,6 +12,7 @@ const HELP = `npm run chaos -- [options]
   --workers N     worker processes, default 3
   --races N       revocations raced afterwards, default 10000
   --outage S      seconds of one long outage of PostgreSQL, default a fifth of the time, at most 180
+  --without K,…   kinds of trouble to leave out, of ${TROUBLE_KINDS.join(', ')}
   --json FILE     also write the report there`;
 
 const { values } = parseArgs({
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '3' },
     races: { type: 'string', default: '10000' },
     outage: { type: 'string' },
+    without: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -40,12 +43,19 @@ async function run(): Promise<void> {
     workers: number('workers', values.workers),
     races: number('races', values.races),
     longOutageMs: values.outage === undefined ? Math.min(180_000, lengthMs / 5) : number('outage', values.outage) * 1_000,
+    without: values.without === undefined ? [] : kinds(values.without.split(',')),
     quietWithinMs: 5 * 60_000,
     log: console.log,
   });
   print(report);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(report, null, 2));
   if (report.violations.length > 0) process.exitCode = 1;
+}
+
+function kinds(names: string[]): TroubleKind[] {
+  const unknown = names.filter((name) => !(TROUBLE_KINDS as string[]).includes(name));
+  if (unknown.length > 0) throw new Error(`--without: there is no ${unknown.join(', ')}; there are ${TROUBLE_KINDS.join(', ')}`);
+  return names as TroubleKind[];
 }
 
 function number(name: string, text: string): number {

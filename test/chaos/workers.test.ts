@@ -46,7 +46,21 @@ it('a worker that hung for longer than it counts as alive writes nothing over wh
 });
 
 it('a job that kills every worker ends as FAILURE, and one that kills a worker once as SUCCESS', async () => {
+  // One dies of its first attempt, one of its second, and the third has the last word.
+  await stage().workersOf(3);
   const poison = await Poison.enqueue({});
+  const fragile = await Fragile.enqueue({});
+  const replaced = new Set(stage().workers);
+  while ((await stage().row(poison)).status !== 'FAILURE') {
+    await until(async () => (await stage().row(poison)).status === 'FAILURE' || [...replaced].some(({ hasEnded }) => hasEnded), {
+      timeoutMs: PATIENCE_MS,
+    });
+    for (const worker of replaced) if (worker.hasEnded) replaced.delete(worker);
+    if (replaced.size === 0) replaced.add(await stage().worker());
+  }
+  expect(await stage().row(poison)).toMatchObject({ crashes: 2, failures: 0, error: { code: 'job.crashed_repeatedly' } });
+  expect(await stage().settled(fragile)).toMatchObject({ status: 'SUCCESS', failures: 0 });
+});
   const fragile = await Fragile.enqueue({});
   while ((await stage().row(poison)).status !== 'FAILURE') {
     await using worker = stage().startWorker(['-c', '1']);

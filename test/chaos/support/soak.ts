@@ -16,6 +16,8 @@ export interface SoakOptions {
   workers: number;
   /** One outage of PostgreSQL that lasts so long. @default none */
   longOutageMs?: number;
+  /** Kinds of trouble to leave out. @default none */
+  without?: readonly TroubleKind[];
   /** Races of revocations afterwards. @default 0 */
   races?: number;
   /** How long it may take until all jobs are settled, once nobody disturbs them. */
@@ -43,8 +45,8 @@ export interface SoakReport {
 }
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  const { seed, lengthMs, jobsPerSecond, workers, longOutageMs = 0, races = 0, quietWithinMs, log = () => {} } = options;
-  const plan = planTrouble(seededRandom(seed), { lengthMs, longOutageMs });
+  const { seed, lengthMs, jobsPerSecond, workers, longOutageMs = 0, without = [], races = 0, quietWithinMs, log = () => {} } = options;
+  const plan = planTrouble(seededRandom(seed), { lengthMs, longOutageMs, without });
   await using stage = await Stage.open();
   await stage.workersOf(workers);
   const replacing = new AbortController();

@@ -21,7 +21,8 @@ import { RestartableServer } from './servers.ts';
 import { AppProcess, CLI } from './worker-process.ts';
 
 const WORKER_TTL_MS = 3_000;
-const STUCK_AFTER_MS = 45_000;
+/** Twice the longest pause of the server between two attempts (30 s), with the heartbeat timeouts: one attempt may be lost, too. */
+const STUCK_AFTER_MS = 90_000;
 
 export interface StageOptions {
   /** Application and workers reach the servers through proxies. @default false */

@@ -14,6 +14,7 @@ const WEIGHTS = {
   killBoth: 1,
 } as const;
 export type TroubleKind = keyof typeof WEIGHTS;
+export const TROUBLE_KINDS = Object.keys(WEIGHTS) as TroubleKind[];
 
 export interface Trouble {
   kind: TroubleKind;
@@ -31,14 +32,17 @@ export interface PlanOptions {
   everyMs?: number;
   /** One outage of PostgreSQL in the middle that lasts so long. @default none */
   longOutageMs?: number;
+  /** Kinds to leave out. @default none */
+  without?: readonly TroubleKind[];
 }
 
-export function planTrouble(random: () => number, { lengthMs, everyMs = 4_000, longOutageMs = 0 }: PlanOptions): Trouble[] {
-  const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+export function planTrouble(random: () => number, { lengthMs, everyMs = 4_000, longOutageMs = 0, without = [] }: PlanOptions): Trouble[] {
+  const kinds = TROUBLE_KINDS.filter((kind) => !without.includes(kind));
+  const total = kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
   const plan: Trouble[] = [];
   for (let atMs = everyMs / 2; atMs < lengthMs; atMs += everyMs * (0.5 + random())) {
     let left = random() * total;
-    const kind = (Object.keys(WEIGHTS) as TroubleKind[]).find((each) => (left -= WEIGHTS[each]) < 0)!;
+    const kind = kinds.find((each) => (left -= WEIGHTS[each]) < 0)!;
     // A hang may be shorter or longer than a worker counts as alive.
     plan.push({
       kind,
