@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { until } from '../support/until.ts';
 import { Held, Quick } from './fixtures/app/jobs.ts';
-import { PATIENCE_MS } from './support/patience.ts';
+import { IS_LONG, PATIENCE_MS } from './support/patience.ts';
 import { withStage } from './support/with-stage.ts';
 
 const stage = withStage({ proxies: true });
@@ -102,7 +102,8 @@ it('a run that is handed to Temporal a second time is the same execution', async
   expect(await stage().executionsOf(job)).toHaveLength(1);
 });
 
-it('connections to Temporal that are silent for ever, while new ones work, delay a job and lose none', async () => {
+// gRPC notices it by its keepalive, after 45 seconds.
+it.runIf(IS_LONG)('connections to Temporal that are silent for ever, while new ones work, delay a job and lose none', async () => {
   await stage().worker();
   const running = await Held.enqueue({});
   await stage().happened(running, 'began');

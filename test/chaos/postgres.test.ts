@@ -2,11 +2,12 @@
 import { expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Held, Pages, Quick, Slow } from './fixtures/app/jobs.ts';
+import { IS_LONG } from './support/patience.ts';
 import { withStage } from './support/with-stage.ts';
 
 const stage = withStage({ proxies: true });
 
-const AWAY_MS = Number(process.env['CHAOS_AWAY_MS'] ?? 20_000);
+const AWAY_MS = IS_LONG ? 180_000 : 20_000;
 
 const ONE_RUN = { status: 'SUCCESS', run: 1, failures: 0, crashes: 0, effects: ['began', 'ended'] };
 

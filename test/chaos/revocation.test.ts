@@ -1,13 +1,14 @@
 // Revocation is durable intent: it races with everything, and its answer holds.
 import { expect, it } from 'vitest';
 import { Held } from './fixtures/app/jobs.ts';
+import { IS_LONG } from './support/patience.ts';
 import { raceRevocations } from './support/races.ts';
 import { seededRandom } from './support/random.ts';
 import { withStage } from './support/with-stage.ts';
 
 const stage = withStage();
 
-const RACES = Number(process.env['CHAOS_RACES'] ?? 300);
+const RACES = IS_LONG ? 10_000 : 300;
 
 it(`${RACES} revocations that race with starts and ends are each decided once, and REVOKED is a promise`, async () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? 1);

@@ -61,15 +61,6 @@ it('a job that kills every worker ends as FAILURE, and one that kills a worker o
   expect(await stage().row(poison)).toMatchObject({ crashes: 2, failures: 0, error: { code: 'job.crashed_repeatedly' } });
   expect(await stage().settled(fragile)).toMatchObject({ status: 'SUCCESS', failures: 0 });
 });
-  const fragile = await Fragile.enqueue({});
-  while ((await stage().row(poison)).status !== 'FAILURE') {
-    await using worker = stage().startWorker(['-c', '1']);
-    await until(async () => worker.hasEnded || (await stage().row(poison)).status === 'FAILURE', { timeoutMs: PATIENCE_MS });
-  }
-  await stage().worker();
-  expect(await stage().row(poison)).toMatchObject({ crashes: 2, failures: 0, error: { code: 'job.crashed_repeatedly' } });
-  expect(await stage().settled(fragile)).toMatchObject({ status: 'SUCCESS', crashes: 1, failures: 0 });
-});
 
 it('a blocked event loop costs nothing but time: the job is not run twice, nobody fails, and a log line names it', async () => {
   const worker = await stage().worker();
