@@ -101,12 +101,12 @@ it('any facts in any order, repeated or late, move a row only forward and settle
       case 'finalizedRevoked':
         return mirror.finalized(ref, { status: 'REVOKED', error: null });
       case 'nextRun':
-        return mirror.nextRun(ref, runId);
+        return mirror.nextRun(ref, runId, { why: 'it is gone', worker: null });
       case 'revoke':
       case 'terminate':
-        return db.query(revokeStatement(table, library), [id, null, null, kind === 'terminate']);
+        return db.query(revokeStatement(table), [[id], null, null, kind === 'terminate']);
       case 'retry':
-        return db.query(retryStatement(table, []), [id, null, null, null]);
+        return db.query(retryStatement(table, []), [[id], null, null, null]);
       case 'workerDies':
         return db.query('update async_job_worker set expires_at = now() where id = $1', [worker]);
     }
