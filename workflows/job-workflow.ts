@@ -52,7 +52,7 @@ async function runAttempts(input: WorkflowInput): Promise<ActivityReceipt> {
     allowEagerDispatch: priority?.priorityKey === undefined && priority?.fairnessKey === undefined,
     // The server only repeats, without a limit: lost workers, an unreachable PostgreSQL, deploys and pauses use up
     // nothing. An attempt that wants another delay, or no successor, says so in its failure.
-    retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+    retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '10 seconds' },
   });
   return attempts[workflowType]!(input);
 }

@@ -3,8 +3,17 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { findTemporalCli, freePorts, startPostgres, startTemporal } from '../../../src/dev/index.ts';
+import { isPortFree } from '../../../src/dev/free-port.ts';
+import { findTemporalCli, startPostgres, startTemporal } from '../../../src/dev/index.ts';
 import type { Incidents } from './incidents.ts';
+
+/** Outside of the range from which the system gives ports to others, who would take it while the server is down. */
+async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000);
+    if (await isPortFree(port)) return port;
+  }
+}
 
 interface Process {
   readonly pid: number;
@@ -34,7 +43,7 @@ export class RestartableServer implements AsyncDisposable {
   static async postgres(incidents: Incidents): Promise<RestartableServer & { url: string; port: number }> {
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-chaos-postgres-'));
     await chmod(folder, 0o755);
-    const [port] = (await freePorts(1)) as [number];
+    const port = await lastingPort();
     // Killed processes lose nothing that the operating system has; its own crash is not played here.
     const settings = { fsync: 'off', full_page_writes: 'off', max_connections: 400 };
     const begin = () => startPostgres({ dataDir: path.join(folder, 'data'), port, settings });
@@ -45,7 +54,7 @@ export class RestartableServer implements AsyncDisposable {
 
   static async temporal(incidents: Incidents): Promise<RestartableServer & { address: string; port: number; cli: string }> {
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-chaos-temporal-'));
-    const [port] = (await freePorts(1)) as [number];
+    const port = await lastingPort();
     const { path: cli } = await findTemporalCli();
     const begin = () => startTemporal({ cli, ui: false, port, dbFile: path.join(folder, 'data/temporal.db') });
     const first = await begin();
