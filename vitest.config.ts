@@ -1,5 +1,5 @@
-// Two projects: `unit` needs nothing and takes seconds; `servers` gets a PostgreSQL and a Temporal development server, started
-// once when one of its files is selected (test/support/global-setup.ts).
+// Three projects: `unit` needs nothing and takes seconds; `servers` gets a PostgreSQL and a Temporal development server, started
+// once when one of its files is selected (test/support/global-setup.ts); `chaos` kills servers of its own, and comes last.
 import { defineConfig } from 'vitest/config';
 
 const shared = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 60_000 };
@@ -15,10 +15,11 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'servers',
-          include: ['test/{contract,integration,e2e,chaos}/**/*.test.ts'],
+          include: ['test/{contract,integration,e2e}/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
         },
       },
+      { test: { ...shared, name: 'chaos', include: ['test/chaos/**/*.test.ts'], sequence: { groupOrder: 1 } } },
     ],
   },
 });

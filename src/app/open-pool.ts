@@ -8,6 +8,7 @@ const CONNECTIONS_MAX = 8;
 /** An application's transaction that keeps a job's row must not keep the mirror's connections: it tries again. */
 const LOCK_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+const QUERY_TIMEOUT_MS = 15_000;
 
 interface MikroConnection {
   connect(options: { skipOnConnect: boolean }): Promise<void>;
@@ -34,7 +35,9 @@ export function anotherPool({ options }: { options: PoolConfig }, max: number, l
     // Before its first use. A start-up parameter would do as well, but poolers refuse it.
     // (The pool waits for the promise, although its type says void.)
     onConnect: (client: ClientBase) => client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`) as unknown as void,
-    // A half-open connection is noticed instead of waited for.
+    // A connection that is silent for ever (half-open) is noticed instead of waited for. Whether the statement was applied is
+    // then unknown: each of ours may be repeated.
+    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
   });
   // Without a listener a dropped idle connection would end the process; the query in flight rejects by itself.

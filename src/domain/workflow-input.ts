@@ -37,7 +37,7 @@ export const ATTEMPT_TIME_MAX = '3650 days';
  * The server only repeats, without a limit: lost workers, an unreachable PostgreSQL, deploys and pauses use up nothing. An
  * attempt that wants another delay, or no successor, says so in its failure.
  */
-export const ATTEMPT_RETRY = { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' } as const;
+export const ATTEMPT_RETRY = { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '10 seconds' } as const;
 
 /** Activity type of the last word. */
 export const FINALIZE_ACTIVITY = 'asyncjob.finalize';

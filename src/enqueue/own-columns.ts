@@ -79,7 +79,7 @@ export class OwnColumns {
         const parameters = [ref.id, ref.run, ref.attempt, ref.runId, ...Object.values(own)];
         isMine = (await execute(em, statement, parameters)).length > 0;
       } else {
-        isMine = (await this.#parts.mirror.saved(ref, own)) !== 'stale';
+        isMine = (await attempt.untilWritten(() => this.#parts.mirror.saved(ref, own))) !== 'stale';
       }
     } catch (error) {
       throw toCallerError(error, ref.jobType, this.#parts.databaseErrors);

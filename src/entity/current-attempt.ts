@@ -10,6 +10,8 @@ export interface CurrentAttempt {
   signal?: AbortSignal;
   /** Runs the handler with its task and job. */
   runHandler(): Promise<unknown>;
+  /** Repeats a write while PostgreSQL is away and the handler shall go on. */
+  untilWritten<R>(write: () => Promise<R>): Promise<R>;
   /** Another attempt or a revocation took the row: the handler shall stop. */
   overtaken(): void;
 }

@@ -21,6 +21,8 @@ interface AttemptTaskParts {
   signal: AbortSignal;
   log: Log;
   mirror: JobMirror;
+  /** Repeats a write while PostgreSQL is away and the handler shall go on. */
+  untilWritten<R>(write: () => Promise<R>): Promise<R>;
   overtaken: () => void;
 }
 
@@ -77,7 +79,8 @@ export class AttemptTask implements Task {
   };
 
   readonly saveCheckpoint = async (value: unknown): Promise<void> => {
-    const { result } = await this.#parts.mirror.progress(this.#parts.host.ref, { checkpoint: value });
+    const { mirror, host, untilWritten } = this.#parts;
+    const { result } = await untilWritten(() => mirror.progress(host.ref, { checkpoint: value }));
     if (result === 'stale') {
       this.#parts.overtaken();
       throw new AsyncJobError('attempt.overtaken', `another attempt or a revocation has taken job ${this.id}: stop here.`);

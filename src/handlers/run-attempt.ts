@@ -196,6 +196,7 @@ class Attempt {
     // The engine gave the attempt up: whether the row still names it, only the row knows.
     if (this.#host.lost) follow(this.#host.lost, () => void progress.ask());
     this.#host.onRawHeartbeat?.((details) => progress.report(reportOf(details)));
+    const untilWritten = <R>(write: () => Promise<R>) => this.#untilWritten(write, this.#stop.signal);
     const task = new AttemptTask({
       host: this.#host,
       job,
@@ -204,13 +205,14 @@ class Attempt {
       signal: this.#stop.signal,
       log: this.#log,
       mirror: this.#deps.mirror,
+      untilWritten,
       overtaken: () => this.#abort('overtaken'),
     });
     const runHandler = async () => {
       if (this.#registered.populate.length > 0) await em.populate(job, this.#registered.populate as never);
       return this.#registered.handler(task, job);
     };
-    const attempt = { ref: this.#ref, job, runHandler, signal: this.#stop.signal, overtaken: () => this.#abort('overtaken') };
+    const attempt = { ref: this.#ref, job, runHandler, signal: this.#stop.signal, untilWritten, overtaken: () => this.#abort('overtaken') };
     const { runTimeoutMs } = this.#type.policy;
     const forgetTimeLimit = runTimeoutMs === null ? () => undefined : after(runTimeoutMs, () => this.#abort('time_limit'));
     const unwatch = this.#deps.registry?.watch(this.#ref, runTimeoutMs, {
@@ -340,18 +342,20 @@ class Attempt {
   }
 
   /**
-   * The outcome of finished work must not be lost because PostgreSQL is away: the write is repeated, heartbeats go on.
+   * The outcome of finished work, and what a handler keeps for its next attempt, must not be lost because PostgreSQL is
+   * away: the write is repeated, until `whileThis` aborts, and heartbeats go on.
    */
-  async #untilWritten<R>(write: () => Promise<R>): Promise<R> {
+  async #untilWritten<R>(write: () => Promise<R>, whileThis?: AbortSignal): Promise<R> {
     for (let delayMs = 100; ; delayMs = Math.min(delayMs * 2, WRITE_RETRY_MAX_MS)) {
       try {
         return await write();
       } catch (error) {
         // Tables that a migration is changing: the outcome waits for it.
         if (!this.#deps.isTransient(error) && !isAsyncJobError(error, 'database.schema')) throw error;
-        this.#log.warn({ err: error }, 'the outcome could not be written yet; trying again');
+        if (whileThis?.aborted) throw error;
+        this.#log.warn({ err: error }, 'the row could not be written yet; trying again');
         this.#host.heartbeat();
-        await sleep(delayMs);
+        await sleep(delayMs, whileThis);
       }
     }
   }

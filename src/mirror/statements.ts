@@ -276,7 +276,8 @@ export const nextRunStatement: Builder = (table, library) => {
   const revoked = `j.${c.revokeRequestedAt} is not null`;
   return `with old as (select ${c.status} as status, ${c.attempt} as attempt from ${name} where ${c.id} = $1),
     moved as (update ${name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
-      ${c.run} = case when ${revoked} then j.${c.run} else j.${c.run} + 1 end, ${c.attempt} = 0, ${c.runId} = null, ${c.workflowId} = null,
+      ${c.run} = case when ${revoked} then j.${c.run} else j.${c.run} + 1 end, ${c.attempt} = case when ${revoked} then j.${c.attempt} else 0 end,
+      ${c.runId} = case when ${revoked} then j.${c.runId} end, ${c.workflowId} = case when ${revoked} then j.${c.workflowId} end,
       ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
     where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
       and not ${heldByAnother(table, library, '$6::text')}

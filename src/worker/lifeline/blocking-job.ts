@@ -1,14 +1,16 @@
-// Asks the main thread, from outside and while it is blocked, in whose code it is: V8's debugger stops it for some
-// milliseconds. In a native call (a synchronous child process, a hash) it stops only afterwards, which is not waited for.
-import { Session, type Debugger } from 'node:inspector';
+// Asks the main thread, from outside and while it is blocked, in whose code it is: V8's inspector interrupts it for an
+// expression, which takes some milliseconds. A native call (a synchronous child process, a hash) is interrupted only when it
+// ends, which is not waited for.
+import { Session } from 'node:inspector';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AttemptRef } from '../../domain/ports.ts';
 import { ATTEMPT_AT_WORK } from '../../entity/current-attempt.ts';
 
-/** Of a large application it takes about 100 ms; for most of that the main thread goes on. */
-const LIMIT_MS = 2_000;
+const LIMIT_MS = 1_000;
 const FRAMES_MAX = 3;
+const QUESTION = `({ ref: globalThis[Symbol.for('${ATTEMPT_AT_WORK}')]?.() ?? null, stack: String(new Error().stack) })`;
+const FRAME = /^\s+at (?:async )?(?:(?<name>.+?) \()?(?<file>(?:file:\/\/|\/|[A-Za-z]:\\).+?):(?<line>\d+):\d+\)?$/gm;
 
 export interface Blocking {
   /** `null`: code outside of attempts. */
@@ -17,49 +19,31 @@ export interface Blocking {
   at: string[];
 }
 
-/** `null` when the main thread did not stop in time. Not to be used while a debugger is attached to it. */
+/** `null` when the main thread did not answer in time, or only once it was idle. Not for one to which a debugger is attached. */
 export async function findBlocking(limitMs = LIMIT_MS): Promise<Blocking | null> {
   const session = new Session();
   let timer: NodeJS.Timeout | undefined;
   try {
     session.connectToMainThread();
-    return await new Promise<Blocking | null>((resolve) => {
+    const answer = await new Promise<{ ref: AttemptRef | null; stack: string } | null>((resolve) => {
       timer = setTimeout(resolve, limitMs, null);
-      ask(session, resolve);
+      session.post('Runtime.evaluate', { expression: QUESTION, returnByValue: true, silent: true }, (_, found) => {
+        resolve((found?.result?.value ?? null) as { ref: AttemptRef | null; stack: string } | null);
+      });
     });
+    const at = placesOf(answer?.stack ?? '');
+    return answer === null || (answer.ref === null && at.length === 0) ? null : { ref: answer.ref, at };
   } catch {
     return null; // a Node without inspector
   } finally {
     clearTimeout(timer);
-    session.disconnect(); // which lets the main thread go on, whatever had become of the question
+    session.disconnect();
   }
 }
 
-function ask(session: Session, answer: (blocking: Blocking | null) => void): void {
-  const files = new Map<string, string>();
-  session.on('Debugger.scriptParsed', ({ params }) => files.set(params.scriptId, params.url));
-  session.once('Debugger.paused', ({ params: { callFrames } }) => {
-    const [top] = callFrames;
-    const expression = `globalThis[Symbol.for('${ATTEMPT_AT_WORK}')]?.() ?? null`;
-    if (!top) return answer(null);
-    try {
-      session.post(
-        'Debugger.evaluateOnCallFrame',
-        { callFrameId: top.callFrameId, expression, returnByValue: true, silent: true },
-        (_, found) => answer({ ref: (found?.result?.value ?? null) as AttemptRef | null, at: placesOf(callFrames, files) }),
-      );
-    } catch {
-      answer(null); // it came too late: the session is closed
-    }
+function placesOf(stack: string): string[] {
+  return [...stack.matchAll(FRAME)].slice(0, FRAMES_MAX).map(({ groups }) => {
+    const { name = '(anonymous)', file, line } = groups as { name?: string; file: string; line: string };
+    return `${name} (${path.relative(process.cwd(), file.startsWith('file:') ? fileURLToPath(file) : file)}:${line})`;
   });
-  session.post('Debugger.enable');
-  session.post('Debugger.pause');
-}
-
-function placesOf(frames: Debugger.CallFrame[], files: ReadonlyMap<string, string>): string[] {
-  return frames
-    .map(({ functionName, location }) => ({ functionName, line: location.lineNumber + 1, url: files.get(location.scriptId) ?? '' }))
-    .filter(({ url }) => url.startsWith('file:'))
-    .slice(0, FRAMES_MAX)
-    .map(({ functionName, line, url }) => `${functionName || '(anonymous)'} (${path.relative(process.cwd(), fileURLToPath(url))}:${line})`);
 }

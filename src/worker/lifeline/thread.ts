@@ -3,6 +3,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Pool } from 'pg';
 import { createLog } from '../../app/log.ts';
+import { anotherPool } from '../../app/open-pool.ts';
 import type { AttemptRef } from '../../domain/ports.ts';
 import { beatIntervalMs, beatQuery } from '../../mirror/beat.ts';
 import { findBlocking } from './blocking-job.ts';
@@ -16,6 +17,8 @@ import { SharedState } from './shared-state.ts';
 
 /** How often the main loop is looked at; it ticks as often. */
 const LOOK_EVERY_MS = 100;
+/** From then on a beat that is due is sent from here: the main thread may be too late for its own. */
+const BEAT_FOR_BLOCKED_MS = 250;
 const METRICS_PATIENCE_MS = 500;
 /** An overdue attempt that does not block the loop itself is looked at again after this. */
 const JUDGE_OVERDUE_EVERY_MS = 5_000;
@@ -68,7 +71,7 @@ function look(): void {
   }
   // Loading an application takes its time.
   if (state.phase === 'starting' || blockedMs === 0) return;
-  if (blockedMs >= beatIntervalMs(data.beat)) void beat();
+  if (blockedMs >= BEAT_FOR_BLOCKED_MS) void beat();
   if (news.isWorthSaying) void sayWhoBlocks(blockedMs);
   const overdue = jobs.overdue(now, blockedMs);
   if (overdue.length > 0 && now - overdueJudgedAt > JUDGE_OVERDUE_EVERY_MS) {
@@ -84,7 +87,7 @@ async function sayWhoBlocks(sinceMs: number): Promise<void> {
   const found = await whoBlocks();
   // Over meanwhile: that is said by the main thread.
   if (blockedMs === 0) return;
-  block = describeBlock(found, jobs.atWork);
+  if (found !== null) block = describeBlock(found, jobs.atWork);
   say('warn', { ...block.fields, blockedMs: Math.round(sinceMs) }, `the event loop has been blocked for ${seconds(sinceMs)} ${block.by}`);
 }
 
@@ -106,11 +109,11 @@ let pool: Pool | null = null;
 let isBeating = false;
 
 async function beat(): Promise<void> {
-  const isRecent = (state.renewalAgeMs ?? 0) < beatIntervalMs(data.beat);
-  if (data.database === null || isBeating || isRecent) return;
+  const isDue = state.renewalAgeMs !== null && state.renewalAgeMs >= beatIntervalMs(data.beat);
+  if (data.database === null || isBeating || !isDue) return;
   isBeating = true;
   try {
-    pool ??= await openPool(data.database);
+    pool ??= anotherPool({ options: data.database }, 1, { debug: (fields, message) => say('debug', fields, message) });
     // In this order: a job that was listed before the main thread saw no beat is heard here, another one waits for the end.
     state.isBeating = true;
     hearEverything();
@@ -123,12 +126,6 @@ async function beat(): Promise<void> {
     isBeating = false;
     state.isBeating = false;
   }
-}
-
-async function openPool(options: object): Promise<Pool> {
-  const { anotherPool } = await import('../../app/open-pool.ts');
-  const log = { debug: (fields: object, message: string) => say('debug', fields, message) };
-  return anotherPool({ options }, 1, log);
 }
 
 // Probes.
