@@ -1,6 +1,6 @@
 // The activity interceptor that makes a Temporal activity an attempt of a job: it gives the attempt its host (heartbeats,
 // stop reasons, slots) and tells Temporal how the attempt ended. What happens to the row is `runAttempt`'s business.
-import type { Context } from '@temporalio/activity';
+import { CompleteAsyncError, type Context } from '@temporalio/activity';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 import { AttemptStopped } from '../src/domain/attempt.ts';
 import type { AttemptEnd, AttemptHost, RunAttempt, StopReason } from '../src/domain/attempt.ts';
@@ -28,6 +28,8 @@ export interface MirrorInterceptorDeps {
   /** Taken before an attempt asks its row; without it the worker's own limit is the only one. */
   slots?: AttemptSlots;
 }
+
+const CALL_DEADLINE_MS = 2_000;
 
 /** Activities that an interceptor of ours has taken: two registrations (plugins) must not run an attempt twice. */
 const taken = new WeakSet<Context>();
@@ -68,10 +70,14 @@ async function runAsAttempt(
   } catch (error) {
     throw reportBrokenAttempt(error);
   }
-  if (end.kind === 'revoked') await askToCancel(context);
-  if (context.info.inWorkflow) return reportAttemptEnd(end);
+  if (context.info.inWorkflow) {
+    if (end.kind === 'revoked') await askToCancel(context);
+    return reportAttemptEnd(end);
+  }
+  // Around a standalone activity no workflow has the last word.
   if (end.kind === 'cancelled') await lastWord(deps, context, host.ref);
-  return reportAttemptEnd(end.kind === 'revoked' ? { kind: 'cancelled' } : end);
+  if (end.kind === 'revoked' && (await reportCancelled(context))) throw new CompleteAsyncError();
+  return reportAttemptEnd(end);
 }
 
 async function runInSlot(deps: MirrorInterceptorDeps, host: AttemptHost, invoke: Parameters<RunAttempt>[1]): Promise<AttemptEnd> {
@@ -134,11 +140,13 @@ function stopReasonOf(context: Context): StopReason | null {
   return null;
 }
 
-/** A standalone activity that was cancelled in Temporal; what cannot be written now, the reconciler does. */
-async function lastWord({ finalize }: MirrorInterceptorDeps, context: Context, { jobType, id, run, runId }: AttemptRef): Promise<void> {
-  await finalize?.({ jobType, id, run, runId, status: 'REVOKED', error: null }).catch((error: unknown) => {
-    context.log.debug('a cancelled job could not be made REVOKED yet', { error });
-  });
+/** The job was cancelled in Temporal; what cannot be written now, the reconciler does. */
+async function lastWord({ finalize }: MirrorInterceptorDeps, { log }: Context, { jobType, id, run, runId }: AttemptRef): Promise<void> {
+  try {
+    await finalize?.({ jobType, id, run, runId, status: 'REVOKED', error: null });
+  } catch (error) {
+    log.debug('a cancelled job could not be made REVOKED yet', { error });
+  }
 }
 
 /**
@@ -146,17 +154,34 @@ async function lastWord({ finalize }: MirrorInterceptorDeps, context: Context, {
  * requested, so request it: the request is in the history before the attempt's failure. Without it the workflow closes
  * as failed, which changes nothing on the row.
  */
-async function askToCancel(context: Context): Promise<void> {
-  if (context.cancellationDetails?.cancelRequested) return;
-  const { client, info } = context;
+async function askToCancel({ cancellationDetails, client, info, log }: Context): Promise<void> {
   const { workflowExecution: workflow } = info;
-  const execution = workflow
-    ? client.workflow.getHandle(workflow.workflowId, workflow.runId)
-    : client.activity.getHandle(info.activityId, info.activityRunId);
+  if (cancellationDetails?.cancelRequested || !workflow) return;
   try {
-    await client.withDeadline(Date.now() + 2_000, async () => void (await execution.cancel('revoked')));
+    await client.withDeadline(Date.now() + CALL_DEADLINE_MS, () => client.workflow.getHandle(workflow.workflowId, workflow.runId).cancel());
   } catch (error) {
-    context.log.debug('could not request the cancellation of a revoked job', { type: REVOKED_FAILURE, error });
+    log.debug('could not request the cancellation of a revoked job', { type: REVOKED_FAILURE, error });
+  }
+}
+
+/**
+ * The same for a standalone activity, whose end is told here: the SDK would report it as a failure, since it has not heard
+ * of the cancellation. Returns whether Temporal knows now.
+ */
+async function reportCancelled({ client, info, log }: Context): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + CALL_DEADLINE_MS, async () => {
+      // Refused when revoke() has asked already, which is as well.
+      await client.activity
+        .getHandle(info.activityId, info.activityRunId)
+        .cancel('revoked')
+        .catch(() => undefined);
+      await client.activity.reportCancellation(info.taskToken);
+    });
+    return true;
+  } catch (error) {
+    log.debug('could not report the cancellation of a revoked job', { type: REVOKED_FAILURE, error });
+    return false;
   }
 }
 

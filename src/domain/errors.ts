@@ -61,6 +61,7 @@ export const ERRORS = {
   'database.unavailable': { fault: 'operations', retryable: true, meaning: 'PostgreSQL cannot be reached.' },
   'temporal.unavailable': { fault: 'operations', retryable: true, meaning: 'Temporal cannot be reached.' },
   'temporal.namespace': { fault: 'operations', retryable: false, meaning: 'The Temporal namespace does not exist.' },
+  'temporal.unsupported': { fault: 'operations', retryable: false, meaning: 'The Temporal server is too old for what is asked of it.' },
   'temporal.cli_missing': { fault: 'operations', retryable: false, meaning: 'No Temporal CLI was found for the development server.' },
   'dev.server_failed': { fault: 'operations', retryable: false, meaning: 'A development server did not start.' },
   'worker.abandoned': {

@@ -7,7 +7,7 @@ import { taskQueueOf, workflowIdOf } from '../domain/identity.ts';
 import type { Dispatched, DispatchRequest, Execution, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
 import { ATTEMPT_RETRY, ATTEMPT_TIME_MAX, type WorkflowInput } from '../domain/workflow-input.ts';
 import { ExecutionLists, OWN_REASON } from './execution-lists.ts';
-import { unavailable } from './failures.ts';
+import { isAlreadyDone, unavailable } from './failures.ts';
 import type { TemporalCalls } from './temporal-calls.ts';
 
 export class ActivityEngine implements JobEngine {
@@ -34,7 +34,11 @@ export class ActivityEngine implements JobEngine {
   }
 
   async cancel(ref: RunRef, reason: string): Promise<void> {
-    await this.#calls.unlessGone(() => this.#handleOf(ref).cancel(reason));
+    try {
+      await this.#calls.unlessGone(() => this.#handleOf(ref).cancel(reason));
+    } catch (error) {
+      if (!isAlreadyDone(error)) throw error; // it was asked before
+    }
   }
 
   async terminate(ref: RunRef, reason: string): Promise<void> {

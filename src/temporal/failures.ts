@@ -1,5 +1,5 @@
 // Turns what the Temporal client throws into errors that say where Temporal was looked for and what to do.
-import { isGrpcServiceError } from '@temporalio/client';
+import { ActivityNotFoundError, isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/common';
 import { AsyncJobError } from '../domain/errors.ts';
 
@@ -15,15 +15,21 @@ const GRPC = {
   NOT_FOUND: 5,
   PERMISSION_DENIED: 7,
   RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  UNIMPLEMENTED: 12,
   UNAUTHENTICATED: 16,
 } as const;
 
-/** `temporal.unavailable` or `temporal.namespace`; what is neither (a wrong argument, a bug) comes back as it is. */
+/** Answers of a Temporal that is there. */
+const ANSWERS: readonly number[] = [GRPC.INVALID_ARGUMENT, GRPC.NOT_FOUND, GRPC.FAILED_PRECONDITION];
+
+/** `temporal.unavailable`, `temporal.namespace` or `temporal.unsupported`; what is neither (a wrong argument, a bug) comes back as it is. */
 export function toTemporalError(error: unknown, target: TemporalTarget): unknown {
   if (error instanceof AsyncJobError) return error;
   if (isNamespaceNotFound(error)) return namespaceNotFound(target, error);
   const grpc = grpcErrorOf(error);
-  if (grpc === undefined || grpc.code === GRPC.INVALID_ARGUMENT || grpc.code === GRPC.NOT_FOUND) return error;
+  if (grpc === undefined || ANSWERS.includes(grpc.code)) return error;
+  if (grpc.code === GRPC.UNIMPLEMENTED) return unsupported(target, error);
   // What gRPC says about a deadline is about its last attempt only.
   const details = grpc.code === GRPC.DEADLINE_EXCEEDED ? '' : ` (${grpc.details || grpc.message})`;
   return new AsyncJobError('temporal.unavailable', `${reasonOf(grpc.code, target)}${details}`, { cause: error });
@@ -38,10 +44,23 @@ export function namespaceNotFound({ address, namespace }: TemporalTarget, cause?
   return new AsyncJobError('temporal.namespace', `Temporal at ${address} has no namespace '${namespace}'. ${advice}.`, { cause });
 }
 
+function unsupported({ address }: TemporalTarget, cause: unknown): AsyncJobError {
+  return new AsyncJobError(
+    'temporal.unsupported',
+    `Temporal at ${address} does not know this call. Standalone activities (engine: 'activity') need server 1.32 or newer: upgrade it, or use engine: 'workflow'.`,
+    { cause },
+  );
+}
+
+/** Whether the answer means that it has been done already, or cannot be any more. */
+export function isAlreadyDone(error: unknown): boolean {
+  return grpcErrorOf(error)?.code === GRPC.FAILED_PRECONDITION;
+}
+
 /** Whether the answer means that the execution does not exist, or not any more. */
 export function isExecutionNotFound(error: unknown): boolean {
   if (isNamespaceNotFound(error)) return false;
-  return error instanceof WorkflowNotFoundError || grpcErrorOf(error)?.code === GRPC.NOT_FOUND;
+  return error instanceof WorkflowNotFoundError || error instanceof ActivityNotFoundError || grpcErrorOf(error)?.code === GRPC.NOT_FOUND;
 }
 
 export function isNamespaceNotFound(error: unknown): boolean {

@@ -3,38 +3,29 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Flaky, JOB_CLASSES, openShop, SendInvoice, type Shop } from '../support/shop.ts';
 import { asyncJob, type AsyncJob, type JobOptions } from '../../src/index.ts';
 import { uniqueQueue } from '../support/servers.ts';
+import { TEST_ENGINES } from '../support/execution.ts';
 import { until } from '../support/until.ts';
 
 class Careful extends asyncJob('Careful', {}) {
   static override options: JobOptions = { whenLost: 'report', heartbeatTimeout: '2 seconds' };
 }
 
-describe('the reconciler', () => {
+class Brief extends asyncJob('Brief', {}) {
+  static override options: JobOptions = { totalTimeout: '1 second' };
+}
+
+describe.each(TEST_ENGINES)('the reconciler, with a Temporal %s per job', (engine) => {
   let shop: Shop;
   beforeAll(async () => {
-    shop = await openShop({ classes: [...JOB_CLASSES, Careful], settings: { reconcileIntervalMs: 200 } });
+    shop = await openShop({ engine, classes: [...JOB_CLASSES, Careful, Brief], settings: { reconcileIntervalMs: 200 } });
     await shop.work();
   });
   afterAll(() => shop?.[Symbol.asyncDispose]());
 
-  const execution = (job: AsyncJob, run = job.run) => {
-    const jobType = job.constructor === Flaky ? 'Flaky' : job.constructor === Careful ? 'Careful' : 'SendInvoice';
-    return shop.app.temporal.workflow.getHandle(`${shop.app.name}/${jobType}/${job.id}/${run}`);
-  };
+  const execution = (job: AsyncJob, run?: number) => shop.execution(job, run);
   const remove = async (job: AsyncJob) => {
-    await shop.app.temporal.workflowService.deleteWorkflowExecution({
-      namespace: 'default',
-      workflowExecution: { workflowId: execution(job).workflowId },
-    });
-    await until(
-      async () =>
-        !(await execution(job)
-          .describe()
-          .then(
-            () => true,
-            () => false,
-          )),
-    );
+    await execution(job).remove();
+    await until(async () => (await execution(job).status()) === 'NOT_FOUND');
   };
   const history = async (job: AsyncJob) =>
     (await shop.db.query<{ outcome: string }>('select outcome from async_job_attempt where job_id = $1 order by id', [job.id])).rows.map(
@@ -48,7 +39,7 @@ describe('the reconciler', () => {
     await execution(job).terminate('not any more');
     await job.wait({ timeout: '20 seconds' });
     expect(job).toMatchObject({ status: 'REVOKED', run: 1, revokeReason: 'not any more' });
-    expect(job.revokedBy).toContain('@');
+    expect(job.revokedBy).toMatch(engine === 'workflow' ? /@/ : /^temporal$/);
     expect(await history(job)).toEqual([]);
   });
 
@@ -72,7 +63,7 @@ describe('the reconciler', () => {
     await remove(job);
     await until(async () => (await job.refresh()).run === 2 && job.runId);
     expect(job).toMatchObject({ status: 'PENDING', attempt: 0, failures: 0, crashes: 0 });
-    expect((await execution(job).describe()).status.name).toBe('RUNNING');
+    expect(await execution(job).status()).toBe('RUNNING');
     await job.revoke();
   });
 
@@ -133,7 +124,7 @@ describe('the reconciler', () => {
     });
     const job = await SendInvoice.enqueue();
     await job.wait({ timeout: '20 seconds' });
-    await until(async () => (await execution(job, 1).describe()).status.name === 'COMPLETED');
+    await until(async () => (await execution(job, 1).status()) === 'COMPLETED');
     // As after PostgreSQL was restored from a backup.
     await shop.db.query(
       `update send_invoice set status = 'PENDING', attempt = 0, output = null, ended_at = null, enqueued_at = now() - interval '1 minute', started_at = null where id = $1`,
@@ -158,7 +149,14 @@ describe('the reconciler', () => {
     await job.wait({ timeout: '20 seconds' });
     expect(job.status).toBe('REVOKED');
     expect(reason).toBeDefined();
-    await until(async () => (await execution(job).describe()).status.name === 'CANCELLED');
+    await until(async () => (await execution(job).status()) === 'CANCELLED');
+  });
+
+  it('a job that does not end within its totalTimeout is FAILURE', async () => {
+    const job = await Brief.enqueue({}, { queue: uniqueQueue() });
+    await until(async () => (await job.refresh()).isFinished);
+    expect(job).toMatchObject({ status: 'FAILURE', run: 1, error: { code: 'job.time_limit' } });
+    expect(job.errorMessage).toContain('did not end within its totalTimeout of 1000 ms');
   });
 
   it('an execution whose job was settled long ago is ended', async () => {
@@ -166,24 +164,25 @@ describe('the reconciler', () => {
     await shop.db.query(`update send_invoice set status = 'REVOKED', ended_at = now() - interval '2 minutes' where id = $1`, [job.id]);
     // A new worker begins with a walk over all executions.
     await using other = await openShop({
+      engine,
       name: shop.app.name,
       databaseUrl: shop.databaseUrl,
-      classes: [...JOB_CLASSES, Careful],
+      classes: [...JOB_CLASSES, Careful, Brief],
       settings: { reconcileIntervalMs: 200 },
     });
     const differences = await other.app.reconcile({ repair: true });
     expect(differences).toMatchObject([{ kind: 'terminate', run: { id: job.id, run: 1 }, repaired: true }]);
-    expect((await execution(job).describe()).status.name).toBe('TERMINATED');
+    expect(await execution(job).status()).toBe('TERMINATED');
     expect(await job.refresh()).toMatchObject({ status: 'REVOKED', run: 1 });
   });
 });
 
-describe('a look without repair', () => {
+describe.each(TEST_ENGINES)('a look without repair, with a Temporal %s per job', (engine) => {
   it('tells every difference and changes nothing', async () => {
-    await using shop = await openShop();
+    await using shop = await openShop({ engine });
     const queue = uniqueQueue();
     const [terminated, fine] = [await SendInvoice.enqueue({}, { queue }), await SendInvoice.enqueue({}, { queue })];
-    await shop.app.temporal.workflow.getHandle((await terminated.refresh()).workflowId!).terminate('why not');
+    await shop.execution(terminated).terminate('why not');
     await shop.db.query(`update send_invoice set enqueued_at = now() - interval '1 minute'`);
     const differences = await until(async () => {
       const found = await shop.app.reconcile();

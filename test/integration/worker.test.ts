@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GiveUp, RetryAfter } from '../../src/index.ts';
 import { Customer, Flaky, Limited, openShop, SendInvoice, type Shop } from '../support/shop.ts';
+import { TEST_ENGINES } from '../support/execution.ts';
 import { until } from '../support/until.ts';
 
-describe('a worker', () => {
+describe.each(TEST_ENGINES)('a worker, with a Temporal %s per job', (engine) => {
   let shop: Shop;
   beforeAll(async () => {
-    shop = await openShop();
+    shop = await openShop({ engine });
     await shop.work({ queues: ['default', 'billing'] });
   });
   afterAll(() => shop?.[Symbol.asyncDispose]());
@@ -39,9 +40,8 @@ describe('a worker', () => {
     });
     expect(job.workflowId).toBe(`${shop.app.name}/SendInvoice/${job.id}/1`);
     // The row is SUCCESS slightly before its workflow is.
-    const describe = () => shop.app.temporal.workflow.getHandle(job.workflowId!).describe();
-    await until(async () => (await describe()).status.name === 'COMPLETED');
-    expect(await describe()).toMatchObject({ type: 'SendInvoice', runId: job.runId });
+    await until(async () => (await shop.execution(job).status()) === 'COMPLETED');
+    expect(shop.execution(job).id).toBe(job.workflowId);
   });
 
   it('writes what the handler says while it runs', async () => {
@@ -82,7 +82,7 @@ describe('a worker', () => {
     const job = await SendInvoice.enqueue();
     await job.wait({ timeout: '20 seconds' });
     expect(job).toMatchObject({ status: 'FAILURE', errorMessage: 'RangeError: too far', failures: 1, crashes: 0 });
-    await until(async () => (await shop.app.temporal.workflow.getHandle(job.workflowId!).describe()).status.name === 'FAILED');
+    await until(async () => (await shop.execution(job).status()) === 'FAILED');
   });
 
   it('tries again by the policy, PENDING with a time in between, until it succeeds', async () => {
@@ -157,10 +157,7 @@ describe('a worker', () => {
     expect(job).toMatchObject({ status: 'PENDING', error: { code: 'handler.missing' } });
     expect(job.errorMessage).toContain("no handler for 'SendInvoice' on queue 'default'");
     expect(await job.revoke()).toBe('REVOKED');
-    await until(
-      async () =>
-        (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${job.id}/1`).describe()).status.name === 'CANCELLED',
-    );
+    await until(async () => (await shop.execution(job).status()) === 'CANCELLED');
   });
 
   describe('revocation', () => {
@@ -172,7 +169,7 @@ describe('a worker', () => {
       await job.wait({ timeout: '20 seconds' });
       expect(job).toMatchObject({ status: 'REVOKED', revokeReason: 'not needed', revokedBy: 'ada', holder: null });
       expect(await job.revoke()).toBe('REVOKED');
-      await until(async () => (await shop.app.temporal.workflow.getHandle(job.workflowId!).describe()).status.name === 'CANCELLED');
+      await until(async () => (await shop.execution(job).status()) === 'CANCELLED');
     });
 
     it('keeps the result of a handler that finishes all the same', async () => {
@@ -199,11 +196,7 @@ describe('a worker', () => {
       expect(await fresh.revoke()).toBe('REVOKED');
       const delayed = await SendInvoice.enqueue({}, { delay: '1 hour' });
       expect(await delayed.revoke()).toBe('REVOKED');
-      await until(
-        async () =>
-          (await shop.app.temporal.workflow.getHandle(`${shop.app.name}/SendInvoice/${delayed.id}/1`).describe()).status.name ===
-          'CANCELLED',
-      );
+      await until(async () => (await shop.execution(delayed).status()) === 'CANCELLED');
       const running = await SendInvoice.enqueue();
       await until(async () => (await running.refresh()).status === 'STARTED');
       expect(await running.revoke({ terminate: true })).toBe('REVOKED');
@@ -211,11 +204,11 @@ describe('a worker', () => {
       expect(await running.refresh()).toMatchObject({ status: 'REVOKED', note: null });
     });
 
-    it('is REVOKED when somebody cancels the workflow in Temporal', async () => {
+    it('is REVOKED when somebody cancels it in Temporal', async () => {
       using _ = shop.app.handle(SendInvoice, (task) => aborted(task.signal));
       const job = await SendInvoice.enqueue();
       await until(async () => (await job.refresh()).status === 'STARTED');
-      await shop.app.temporal.workflow.getHandle(job.workflowId!).cancel();
+      await shop.execution(job).cancel();
       expect(await job.wait({ timeout: '20 seconds' })).toMatchObject({ status: 'REVOKED' });
     });
 

@@ -4,9 +4,20 @@ import { defineEntity } from '@mikro-orm/core';
 import { defineConfig as ormConfig } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import pino from 'pino';
-import { asyncJob, AsyncJobs, jobs, p, type Config, type JobClass, type JobOptions, type WorkerOptions } from '../../src/index.ts';
+import {
+  asyncJob,
+  AsyncJobs,
+  jobs,
+  p,
+  type AsyncJob,
+  type Config,
+  type JobClass,
+  type JobOptions,
+  type WorkerOptions,
+} from '../../src/index.ts';
 import { readSettings, type SettingInputs } from '../../src/app/settings.ts';
 import type { JobWorker } from '../../src/worker/index.ts';
+import { executionOf, type TestExecution } from './execution.ts';
 import { freshDatabase, temporalAddress } from './servers.ts';
 
 const CustomerSchema = defineEntity({ name: 'Customer', properties: { id: p.integer().primary(), name: p.text() } });
@@ -40,6 +51,8 @@ export const JOB_CLASSES: JobClass[] = [SendInvoice, Flaky, Limited];
 
 export interface Shop extends AsyncDisposable {
   app: AsyncJobs;
+  /** How Temporal has a run of a job; by default of its present run. */
+  execution(job: AsyncJob, run?: number): TestExecution;
   db: pg.Pool;
   databaseUrl: string;
   /** A worker that runs until the shop is disposed. */
@@ -76,8 +89,10 @@ export async function openShop({ settings, databaseUrl, classes = JOB_CLASSES, .
   // Dropping the database cuts off connections that are just being closed.
   db.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
   const workers: { worker: JobWorker; run: Promise<void> }[] = [];
+  const engine = config.engine === 'activity' ? 'activity' : 'workflow';
   return {
     app,
+    execution: (job, run) => executionOf({ app, engine }, job, run),
     db,
     databaseUrl: url,
     async work(options = {}) {

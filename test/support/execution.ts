@@ -1,0 +1,49 @@
+// How Temporal has a run of a job, whatever its engine: seen and acted upon as an operator does.
+import type { AsyncJob, AsyncJobs, JobClass } from '../../src/index.ts';
+import { workflowIdOf } from '../../src/domain/identity.ts';
+import { jobTypeOf } from '../../src/entity/job-class.ts';
+
+export type TestEngine = 'workflow' | 'activity';
+export const TEST_ENGINES: readonly TestEngine[] = ['workflow', 'activity'];
+
+export interface TestExecution {
+  readonly id: string;
+  /** `RUNNING`, `COMPLETED`, `CANCELLED`, … in one spelling; `NOT_FOUND` when there is none. */
+  status(): Promise<string>;
+  cancel(): Promise<unknown>;
+  terminate(reason?: string): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+export function executionOf(
+  { app, engine }: { app: AsyncJobs; engine: TestEngine },
+  job: AsyncJob,
+  run = Math.max(job.run, 1),
+): TestExecution {
+  const id = workflowIdOf(app.name, { jobType: jobTypeOf(job.constructor as unknown as JobClass), id: job.id, run });
+  const { workflow, activity, workflowService } = app.temporal;
+  const namespace = 'default';
+  if (engine === 'activity') {
+    const handle = activity.getHandle(id);
+    return {
+      id,
+      status: () => handle.describe().then(({ status }) => (status === 'CANCELED' ? 'CANCELLED' : status), notFound),
+      cancel: () => handle.cancel('a test'),
+      terminate: (reason = 'a test') => handle.terminate(reason),
+      remove: () => workflowService.deleteActivityExecution({ namespace, activityId: id }),
+    };
+  }
+  const handle = workflow.getHandle(id);
+  return {
+    id,
+    status: () => handle.describe().then(({ status }) => status.name, notFound),
+    cancel: () => handle.cancel(),
+    terminate: (reason) => handle.terminate(reason),
+    remove: () => workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: id } }),
+  };
+}
+
+function notFound(error: unknown): string {
+  if (error instanceof Error && /not ?found/i.test(`${error.name} ${error.message} ${String(error.cause)}`)) return 'NOT_FOUND';
+  throw error;
+}
