@@ -1,6 +1,7 @@
 // What an inspection finds out about an installation, as plain data: gather-facts.ts fills it in, the judges read it.
 // Times are ages in milliseconds by the database's clock, or ISO text; nothing here knows levels or advice.
 import type { SettingSource } from '../app/settings.ts';
+import type { TemporalEngine } from '../domain/job-policy.ts';
 import type { Difference } from '../relay/reconciler.ts';
 
 /** Why something could not be found out. */
@@ -50,7 +51,7 @@ export interface ConfigurationFacts {
 }
 
 export interface ApplicationFacts {
-  jobTypes: { jobType: string; queue: string; heartbeatTimeoutMs: number }[];
+  jobTypes: { jobType: string; queue: string; heartbeatTimeoutMs: number; engine: TemporalEngine }[];
   /** `options`: MikroORM is made by this library; `initialised`: the application gives it ready. */
   orm: 'options' | 'initialised';
   /** `null`: the driver is the application's own. */
@@ -164,6 +165,8 @@ export interface TemporalFacts {
   serverVersion: string;
   retentionMs: number | null;
   answeredInMs: number;
+  /** Whether it has what `engine: 'activity'` needs. */
+  standaloneActivities: boolean;
 }
 
 export interface PolledQueue {

@@ -22,6 +22,7 @@ export const CHECKS = {
   'database.clock': 'The clocks of PostgreSQL and this machine agree',
   'database.schema': 'Job tables, library tables and the view are as the code needs them',
   temporal: 'Temporal answers and has the namespace',
+  'temporal.activities': 'Temporal has standalone activities, where jobs need them',
   'temporal.pollers': 'Nobody else takes tasks from the application’s task queues',
   workers: 'Workers that live, by their registry rows',
   'workers.died': 'Workers that ended without a word in the last day',

@@ -141,6 +141,7 @@ function applicationFacts({ jobTypes, given }: Installation): ApplicationFacts {
       jobType,
       queue: jobClass.defaultQueue,
       heartbeatTimeoutMs: policy.heartbeatTimeoutMs,
+      engine: policy.engine,
     })),
     orm: isInitialised ? 'initialised' : 'options',
     hasLeakGuard: isInitialised ? false : hasOwnDriver ? null : true,

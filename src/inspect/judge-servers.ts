@@ -1,10 +1,10 @@
 // PostgreSQL and Temporal: whether they answer, and whether they are what the application needs.
-import { isFailure, type Facts } from './facts.ts';
+import { isFailure, known, type Facts } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
 import { judgePollers } from './judge-pollers.ts';
 import { withoutCode } from './judge-setup.ts';
 import { onlyRemoves } from './schema-diff.ts';
-import { count, timeSpan } from './words.ts';
+import { count, list, timeSpan } from './words.ts';
 
 /** Times that this machine writes (run at, next attempt at) are compared with the database's clock. */
 const CLOCK_OFFSET_MAX_MS = 2_000;
@@ -12,7 +12,7 @@ const STATEMENTS_SHOWN = 5;
 const STATEMENT_LENGTH_SHOWN = 240;
 
 export function judgeServers(facts: Facts): Finding[] {
-  return [...judgeDatabase(facts), ...judgeSchema(facts), ...judgeTemporal(facts), ...judgePollers(facts)];
+  return [...judgeDatabase(facts), ...judgeSchema(facts), ...judgeTemporal(facts), ...judgeActivities(facts), ...judgePollers(facts)];
 }
 
 function judgeDatabase({ database }: Facts): Finding[] {
@@ -77,6 +77,22 @@ function judgeSchema({ schema }: Facts): Finding[] {
 function shortened(statement: string): string {
   const line = statement.replaceAll(/\s+/g, ' ');
   return line.length > STATEMENT_LENGTH_SHOWN ? `${line.slice(0, STATEMENT_LENGTH_SHOWN - 1)}…` : line;
+}
+
+/** Job types with `engine: 'activity'` need what older servers lack. */
+function judgeActivities(facts: Facts): Finding[] {
+  const temporal = known(facts.temporal);
+  const types = (known(facts.application)?.jobTypes ?? []).filter(({ engine }) => engine === 'activity').map(({ jobType }) => jobType);
+  if (!temporal || types.length === 0) return [];
+  if (temporal.standaloneActivities) return [ok('temporal.activities', `it runs standalone activities, for ${list(types)}`)];
+  return [
+    problem(
+      'temporal.activities',
+      `Temporal ${temporal.serverVersion} has no standalone activities (or not in this namespace), and ${list(types)} ${types.length === 1 ? 'needs' : 'need'} them`,
+      "Upgrade Temporal to 1.32 or newer, or set engine: 'workflow' for these classes.",
+      { values: { jobTypes: types } },
+    ),
+  ];
 }
 
 function judgeTemporal({ temporal }: Facts): Finding[] {

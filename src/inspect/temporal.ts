@@ -28,6 +28,7 @@ export async function temporalFacts(connection: TemporalConnection): Promise<Tem
     serverVersion: info.serverVersion ?? '',
     retentionMs: toMs(described.config?.workflowExecutionRetentionTtl),
     answeredInMs: Math.round(performance.now() - before),
+    standaloneActivities: described.namespaceInfo?.capabilities?.standaloneActivities ?? false,
   };
 }
 

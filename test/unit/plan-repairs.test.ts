@@ -45,6 +45,13 @@ describe('an open row and its execution', () => {
       [`${status}, revocation was asked for`, { status: 'STARTED', revokeRequested: true }, status, 'report', 'next_run'],
       [`${status}, may have begun, and is to be reported`, { status: 'STARTED' }, status, 'report', 'report'],
     ]),
+    [
+      'did not end within its time limit',
+      { status: 'STARTED', isHeld: true },
+      { status: 'timed_out', timeLimitMs: 1_000 },
+      'report',
+      'fail',
+    ],
     ['waits, has not begun, and is to be reported: nothing is lost', {}, 'not_found', 'report', 'next_run'],
     ['waits, but was executed before, and is to be reported', {}, 'completed', 'report', 'report'],
   ];

@@ -5,24 +5,27 @@ import { NOTE, type Contestant, type Surroundings } from './contestant.ts';
 
 class BenchJob extends asyncJob('BenchJob', { seq: p.integer(), note: p.text().nullable() }) {}
 
-export const createThenEnqueue: Contestant = contestant(async (seq) => {
+const createThenEnqueueOne = async (seq: number): Promise<string> => {
   const job = await BenchJob.create({ seq, note: NOTE });
   await job.enqueue();
   return job.id;
-});
+};
+
+export const createThenEnqueue: Contestant = contestant(createThenEnqueueOne);
+export const asActivity: Contestant = contestant(createThenEnqueueOne, 'activity');
 
 export const enqueueAtOnce: Contestant = contestant(async (seq) => (await BenchJob.enqueue({ seq, note: NOTE })).id);
 
-function contestant(enqueue: (seq: number) => Promise<string>): Contestant {
+function contestant(enqueue: (seq: number) => Promise<string>, engine: 'workflow' | 'activity' = 'workflow'): Contestant {
   return {
     async openProducer(surroundings) {
-      const app = await connect(surroundings);
+      const app = await connect(surroundings, engine);
       await app.orm.schema.create();
       return { enqueue, [Symbol.asyncDispose]: () => app.close() };
     },
 
     async startWorker(surroundings, handled) {
-      const app = await connect(surroundings);
+      const app = await connect(surroundings, engine);
       BenchJob.handler((_, job) => handled(job.seq));
       const worker = await app.worker({ concurrency: surroundings.concurrency, signals: false });
       const run = worker.run();
@@ -37,10 +40,11 @@ function contestant(enqueue: (seq: number) => Promise<string>): Contestant {
   };
 }
 
-function connect({ databaseUrl, temporalAddress }: Surroundings): Promise<AsyncJobs> {
+function connect({ databaseUrl, temporalAddress }: Surroundings, engine: 'workflow' | 'activity'): Promise<AsyncJobs> {
   return AsyncJobs.connect(
     defineConfig({
       name: 'bench',
+      engine,
       temporal: { address: temporalAddress },
       orm: ormConfig({ clientUrl: databaseUrl, entities: jobs(BenchJob) }),
     }),

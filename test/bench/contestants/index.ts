@@ -24,6 +24,11 @@ export const CONTESTANTS = {
     hasRow: true,
     load: async () => (await import('./asyncjob.ts')).createThenEnqueue,
   },
+  'asyncjob/activity': {
+    what: "this library with `engine: 'activity'`",
+    hasRow: true,
+    load: async () => (await import('./asyncjob.ts')).asActivity,
+  },
   'asyncjob/one-insert': {
     what: 'this library: `MyJob.enqueue()`',
     hasRow: true,

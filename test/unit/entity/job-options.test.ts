@@ -31,6 +31,7 @@ describe('resolveJobOptions', () => {
       crashRetries: 0,
       priority: 2,
       whenLost: 'rerun',
+      engine: 'workflow',
     });
   });
 

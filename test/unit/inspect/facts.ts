@@ -76,8 +76,8 @@ export function healthy(changes: Partial<Facts> = {}): Facts {
     configuration: { file: '/srv/shop/asyncjob.config.ts', shownAs: 'asyncjob.config.ts', name: 'shop', engine: 'workflow' },
     application: {
       jobTypes: [
-        { jobType: 'SendMail', queue: 'mail', heartbeatTimeoutMs: 30 * SECOND },
-        { jobType: 'Report', queue: 'default', heartbeatTimeoutMs: 30 * SECOND },
+        { jobType: 'SendMail', queue: 'mail', heartbeatTimeoutMs: 30 * SECOND, engine: 'workflow' },
+        { jobType: 'Report', queue: 'default', heartbeatTimeoutMs: 30 * SECOND, engine: 'activity' },
       ],
       orm: 'options',
       hasLeakGuard: true,
@@ -100,7 +100,14 @@ export function healthy(changes: Partial<Facts> = {}): Facts {
     registry: { workers: [aWorker()] },
     differences: { differences: [], max: 50, repair: false },
     jobs: { queues: [openJobs({ started: 2, due: 1, oldestDueMs: 5 * SECOND })], lost: [] },
-    temporal: { address: 'temporal:7233', namespace: 'default', serverVersion: '1.32.0', retentionMs: 24 * HOUR, answeredInMs: 8 },
+    temporal: {
+      address: 'temporal:7233',
+      namespace: 'default',
+      serverVersion: '1.32.0',
+      retentionMs: 24 * HOUR,
+      answeredInMs: 8,
+      standaloneActivities: true,
+    },
     polling: {
       queues: [
         {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Facts, Failure, PackageCopy, Poller } from '../../../src/inspect/facts.ts';
+import type { ApplicationFacts, Facts, Failure, PackageCopy, Poller } from '../../../src/inspect/facts.ts';
 import { CHECK_CODES, type CheckCode, type Finding } from '../../../src/inspect/findings.ts';
 import { countLevels, exitCodeOf, judge } from '../../../src/inspect/judge.ts';
 import { NODE_MINIMUM } from '../../../src/inspect/judge-packages.ts';
@@ -415,5 +415,15 @@ describe('open jobs against Temporal', () => {
 
   it('a Temporal that does not answer in time is a warning', () => {
     expect(theFinding('jobs.differences', { differences: failure(null, 'no answer within 6 s') }).level).toBe('warning');
+  });
+});
+
+describe('standalone activities', () => {
+  it('that a job type needs and Temporal lacks are a problem, and of no interest otherwise', () => {
+    const { temporal, application } = healthy();
+    const old = { ...temporal, serverVersion: '1.29.0', standaloneActivities: false } as Facts['temporal'];
+    expect(theFinding('temporal.activities', { temporal: old })).toMatchObject({ level: 'problem', values: { jobTypes: ['Report'] } });
+    const jobTypes = (application as ApplicationFacts).jobTypes.map((type) => ({ ...type, engine: 'workflow' as const }));
+    expect(findings('temporal.activities', { temporal: old, application: { ...(application as ApplicationFacts), jobTypes } })).toEqual([]);
   });
 });
