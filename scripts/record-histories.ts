@@ -42,7 +42,7 @@ async function record(again: boolean): Promise<void> {
   const cli = await findTemporalCli();
   const server = await startTemporal({ cli: cli.path, ui: false });
   const connection = new TemporalConnection(resolveTemporal({ address: server.address, namespace: 'default' }, {}));
-  const engine = new WorkflowEngine(new TemporalCalls(connection, ''));
+  const engine = new WorkflowEngine(new TemporalCalls(connection, ''), []);
   try {
     const histories: [string, string][] = [];
     for (const scenario of SCENARIOS) {

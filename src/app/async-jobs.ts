@@ -6,7 +6,7 @@ import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
 import { FactCounts } from '../domain/fact-counts.ts';
 import type { Status } from '../domain/lifecycle.ts';
-import type { CommittedRun, Log } from '../domain/ports.ts';
+import type { Log } from '../domain/ports.ts';
 import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
@@ -26,12 +26,10 @@ import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
 import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
-import { OpenRuns } from '../mirror/open-runs.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
 import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
-import { reconcileOnce, type ReconcileOptions } from '../relay/reconcile-once.ts';
-import type { Difference } from '../relay/reconciler.ts';
+import { reconcileOnce, type Reconciliation, type ReconcileOptions } from '../relay/reconcile-once.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import type { JobWorker } from '../worker/index.ts';
 import type { AsyncJobPlugin } from '../worker/plugin.ts';
@@ -39,6 +37,7 @@ import type { ApplicationParts } from './application-parts.ts';
 import { defineConfig, type Config, type Teardown } from './config.ts';
 import { configPlace } from './load-config.ts';
 import { describeTables } from './describe-tables.ts';
+import { examinerPartsOf } from './examiner-parts.ts';
 import { jobDefaults } from './job-defaults.ts';
 import { createLog } from './log.ts';
 import { openEngine } from './open-engine.ts';
@@ -359,15 +358,11 @@ export class AsyncJobs implements Application, AsyncDisposable {
    *
    * @throws AsyncJobError `temporal.unavailable`, `settings.invalid` with the inline engine
    */
-  async reconcile(options: ReconcileOptions = {}): Promise<Difference[]> {
+  async reconcile(options: ReconcileOptions = {}): Promise<Reconciliation> {
     this.#refuseClosed();
-    const { executions, engine, pool, tables, library, mirror, handlers, dispatcher, log, name } = this.#parts;
-    if (!executions) throw new AsyncJobError('settings.invalid', 'the inline engine has no Temporal to compare jobs with.');
-    const rows = new OpenRuns(pool, tables, library, { applicationName: name, worker: null, quietMs: RECONCILE_QUIET_MS });
-    const whenLostOf = (jobType: string) => handlers.policyOf(jobType).whenLost;
-    const source = new UndispatchedRuns(pool, tables.values(), library);
-    const dispatch = (run: CommittedRun) => dispatcher.dispatch(run);
-    return reconcileOnce({ rows, engine, executions, mirror, whenLostOf, worker: null, log, source, dispatch }, options);
+    const { pool, tables, library } = this.#parts;
+    const undispatched = new UndispatchedRuns(pool, tables.values(), library);
+    return reconcileOnce({ ...examinerPartsOf(this.#parts, { worker: null, quietMs: RECONCILE_QUIET_MS }), undispatched }, options);
   }
 
   #refuseClosed(): void {

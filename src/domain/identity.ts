@@ -23,7 +23,7 @@ export function runKey(ref: { jobType: string; id: string; run: number }): strin
 export function parseWorkflowId(applicationName: string, workflowId: string): { jobType: string; id: string; run: number } | null {
   const prefix = applicationName === '' ? '' : `${applicationName}/`;
   if (!workflowId.startsWith(prefix)) return null;
-  const match = /^(.+)\/([0-9a-f-]{36})\/(\d+)$/.exec(workflowId.slice(prefix.length));
+  const match = /^(.+)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/(\d{1,9})$/.exec(workflowId.slice(prefix.length));
   return match ? { jobType: match[1]!, id: match[2]!, run: Number(match[3]) } : null;
 }
 

@@ -83,10 +83,9 @@ export interface JobMirror {
   finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult>;
 }
 
-/** What became of a run whose execution is gone. */
-export interface NextRun {
+/** What became of a run whose execution is gone, and what its dispatch needs. */
+export interface NextRun extends Omit<CommittedRun, keyof JobRef> {
   status: 'PENDING' | 'REVOKED';
-  run: number;
 }
 
 /** How an attempt failed. */
@@ -134,6 +133,35 @@ export interface UndispatchedRun extends CommittedRun {
   ageMs: number;
 }
 
+/** The tables as the relay needs them. */
+export interface UndispatchedRunSource {
+  /**
+   * Calls `dispatch` with up to `limit` runs that no other relay works on meanwhile; returns how many there were.
+   * `graceMs`: who enqueued gets so long to dispatch by itself.
+   */
+  sweep(options: { graceMs: number; limit: number }, dispatch: (runs: UndispatchedRun[]) => Promise<void>): Promise<number>;
+}
+
+/** The tables as the reconciler needs them. */
+export interface OpenRunSource {
+  /** Whether this process is the one to look, for so long; it is asked for anew with every pass. */
+  lead(leaseMs: number): Promise<boolean>;
+  /** STARTED rows that nobody runs any more, or that shall be revoked; the next ones of an endless walk. */
+  doubtful(limit: number): Promise<RunFacts[]>;
+  /** The next rows of an endless walk over what is open; `isLast`: it begins anew after these. */
+  next(limit: number): Promise<{ rows: RunFacts[]; isLast: boolean }>;
+  /** The rows of these runs' jobs, in whatever run they are, by `jobKey`. */
+  ofJobs(runs: readonly RunRef[]): Promise<Map<string, RunFacts>>;
+  /** Deletes registry rows of workers that ended long ago. */
+  forgetWorkers(): Promise<void>;
+}
+
+/**
+ * What became of a dispatch. `away`: Temporal cannot be reached, so that other runs need not be tried; `refused`: this run
+ * cannot be dispatched as it is.
+ */
+export type DispatchResult = 'dispatched' | 'away' | 'refused';
+
 /** What an engine needs to execute a run: ids and options, never the job's data. */
 export interface DispatchRequest extends RunRef {
   queue: string;
@@ -176,10 +204,13 @@ export interface JobEngine {
 
 /** Lists of executions: a hint that lags a little behind, for finding what to describe. */
 export interface ExecutionListing {
-  /** Those of `refs` that execute now, by `runKey`. */
+  /** Those of at most a hundred `refs` that execute now, by `runKey`. */
   openAmong(refs: readonly RunRef[]): Promise<Set<string>>;
-  /** Runs whose execution has ended since then, other than by completing; at most a thousand. */
-  endedSince(moment: Date): Promise<RunRef[]>;
+  /**
+   * Runs whose execution has ended since then, other than by completing, and when the last of them did, by Temporal's
+   * clock; at most ten thousand.
+   */
+  endedSince(moment: Date): Promise<{ runs: RunRef[]; newest: Date | null }>;
   /** All runs that execute now, page by page. */
   openRuns(): AsyncGenerator<RunRef[]>;
 }

@@ -2,10 +2,7 @@
 // what was left behind. It never throws: the row is durable, and the relay comes by again.
 import { isAsyncJobError, toErrorRecord } from '../domain/errors.ts';
 import type { JobPolicy } from '../domain/job-policy.ts';
-import type { CommittedRun, JobEngine, JobMirror, Log } from '../domain/ports.ts';
-
-/** `away`: Temporal cannot be reached, so that other runs need not be tried. `refused`: this run cannot be dispatched as it is. */
-export type DispatchResult = 'dispatched' | 'away' | 'refused';
+import type { CommittedRun, DispatchResult, JobEngine, JobMirror, Log } from '../domain/ports.ts';
 
 const REFUSED_RETRY_MS = 60_000;
 

@@ -21,6 +21,9 @@ export class AsyncJobWorker {
   declare beat: Opt<number>;
   /** Ids of the jobs it runs now. */
   declare jobs: Opt<string[]>;
+  /** What it compares with Temporal as the one worker that does (src/mirror/open-runs.ts), and until when nobody else does. */
+  declare reconciles?: string | null;
+  declare reconcilesUntil?: Date | null;
   /** Set at an orderly end. */
   declare stoppedAt?: Date | null;
 }
@@ -44,6 +47,8 @@ export const WorkerSchema = new EntitySchema<AsyncJobWorker>({
     aliveSince: { ...timestamp, defaultRaw: 'now()' },
     beat: { type: 'integer', default: 0 },
     jobs: { type: 'json', defaultRaw: `'[]'::jsonb` },
+    reconciles: { type: 'text', nullable: true },
+    reconcilesUntil: { ...timestamp, nullable: true },
     stoppedAt: { ...timestamp, nullable: true },
   }) as never,
 });

@@ -2,7 +2,7 @@
 // Times are ages in milliseconds by the database's clock, or ISO text; nothing here knows levels or advice.
 import type { SettingSource } from '../app/settings.ts';
 import type { TemporalEngine } from '../domain/job-policy.ts';
-import type { Difference } from '../relay/reconciler.ts';
+import type { Reconciliation } from '../relay/reconcile-once.ts';
 
 /** Why something could not be found out. */
 export interface Failure {
@@ -151,10 +151,7 @@ export interface LostJob {
   why: 'worker died' | 'worker ended' | 'worker unknown' | 'not run by its worker';
 }
 
-export interface DifferencesFacts {
-  /** At most `max`. */
-  differences: Difference[];
-  max: number;
+export interface DifferencesFacts extends Reconciliation {
   /** Whether they were to be repaired. */
   repair: boolean;
 }

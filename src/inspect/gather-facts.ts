@@ -192,11 +192,15 @@ async function lookAtDatabase({
 /** Jobs against Temporal, where both answer. */
 async function compare(facts: Facts, { app }: Installation, repair: boolean): Promise<Facts['differences']> {
   if (!known(facts.temporal) || !known(facts.jobs)) return null;
-  const look = async () => {
-    const limits = repair ? {} : { rows: COMPARED_MAX, differences: DIFFERENCES_MAX };
-    return { differences: await app.reconcile({ repair, ...limits }), max: limits.differences ?? Infinity, repair };
-  };
-  return find('the comparison of jobs with Temporal', look, repair ? REPAIR_DEADLINE_MS : COMPARISON_DEADLINE_MS);
+  const deadlineMs = repair ? REPAIR_DEADLINE_MS : COMPARISON_DEADLINE_MS;
+  const limits = repair ? {} : { rowsMax: COMPARED_MAX, differencesMax: DIFFERENCES_MAX };
+  // A little earlier, so that what was found until then is told.
+  const signal = AbortSignal.timeout(deadlineMs - 1_000);
+  return find(
+    'the comparison of jobs with Temporal',
+    async () => ({ ...(await app.reconcile({ repair, signal, ...limits })), repair }),
+    deadlineMs,
+  );
 }
 
 async function lookAtPolling(facts: Facts, temporal: OpenedTemporal | Failure | null, settings: Settings): Promise<Facts['polling']> {

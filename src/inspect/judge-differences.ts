@@ -1,5 +1,5 @@
 // Open jobs against Temporal: what differs, and who repairs it.
-import type { Difference } from '../relay/reconciler.ts';
+import type { Difference } from '../relay/examiner.ts';
 import { isFailure, type Facts } from './facts.ts';
 import { ok, problem, warning, type Finding } from './findings.ts';
 import { withoutCode } from './judge-setup.ts';
@@ -14,20 +14,22 @@ export function judgeDifferences(facts: Facts, someWorkerLives: boolean): Findin
     return [
       warning('jobs.differences', `open jobs could not be compared: ${withoutCode(found.error)}`, 'Ask again when Temporal is less busy.'),
     ];
-  const { differences, max, repair } = found;
-  if (differences.length === 0) return [ok('jobs.differences', 'open jobs and Temporal agree', { values: { differences } })];
-  const details = differences
-    .slice(0, SHOWN)
-    .map(
-      ({ run, kind, why, repaired }) =>
-        `${run.jobType} ${run.id}, run ${run.run}: ${why} → ${repaired ? REPAIRS[kind].done : REPAIRS[kind].plan}`,
-    );
-  if (differences.length > SHOWN) details.push(`… and ${differences.length - SHOWN}${differences.length === max ? ' or' : ''} more`);
+  const { differences, looked, isComplete, repair } = found;
+  const values = { differences, looked, isComplete };
+  const compared = isComplete ? '' : ` (of the first ${count(looked, 'open job')} that were compared)`;
+  if (differences.length === 0) {
+    const agree = isComplete ? 'open jobs and Temporal agree' : `the first ${count(looked, 'open job')} and Temporal agree`;
+    return [ok('jobs.differences', agree, { values })];
+  }
+  const details = differences.slice(0, SHOWN).map(lineOf);
+  if (differences.length > SHOWN) details.push(`… and ${differences.length - SHOWN}${isComplete ? '' : ' or'} more`);
+  const more = { details, values };
+  const number = `${count(differences.length, 'job')}${isComplete ? '' : ' or more'}`;
   const left = differences.filter(({ repaired }) => !repaired);
-  const more = { details, values: { differences } };
-  const number = `${count(differences.length, 'job')}${differences.length === max ? ' or more' : ''}`;
-  if (left.length === 0)
-    return [ok('jobs.differences', `${number} differed from Temporal and ${differences.length === 1 ? 'was' : 'were'} repaired`, more)];
+  if (left.length === 0) {
+    const were = differences.length === 1 ? 'was' : 'were';
+    return [ok('jobs.differences', `${number} differed from Temporal and ${were} repaired${compared}`, more)];
+  }
   const toReport = left.some(({ kind }) => kind === 'report');
   const advice = toReport
     ? "Those with whenLost: 'report' are yours to decide: job.revoke({ terminate: true }), then job.retry()."
@@ -35,7 +37,11 @@ export function judgeDifferences(facts: Facts, someWorkerLives: boolean): Findin
       ? 'They changed meanwhile, or Temporal went away. Ask again.'
       : 'Workers repair them within seconds. Without one: asyncjob doctor --fix';
   const level = toReport || !someWorkerLives ? problem : warning;
-  return [level('jobs.differences', `${number} that Temporal sees otherwise`, advice, more)];
+  return [level('jobs.differences', `${number} that Temporal sees otherwise${compared}`, advice, more)];
+}
+
+function lineOf({ run, kind, why, repaired }: Difference): string {
+  return `${run.jobType} ${run.id}, run ${run.run}: ${why} → ${REPAIRS[kind][repaired ? 'done' : 'plan']}`;
 }
 
 const REPAIRS: Record<Difference['kind'], { plan: string; done: string }> = {

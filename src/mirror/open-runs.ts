@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { jobKey } from '../domain/identity.ts';
 import type { Status } from '../domain/lifecycle.ts';
-import type { RunFacts, RunRef } from '../domain/ports.ts';
+import type { OpenRunSource, RunFacts, RunRef } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
 import { doubtfulRunsQuery, openRunsQuery, runsByIdQuery } from './statements.ts';
 
@@ -17,9 +17,6 @@ interface FoundRow {
   enqueued_for_ms: number;
 }
 
-/** Any number, the same in all workers. */
-const LEADER_LOCK = 7239;
-
 export interface OpenRunsOptions {
   applicationName: string;
   /** Who looks; `null` for a command. */
@@ -28,73 +25,85 @@ export interface OpenRunsOptions {
   quietMs: number;
 }
 
-export class OpenRuns {
+interface Place {
+  table: number;
+  after: string | null;
+}
+
+const BEGIN: Place = { table: 0, after: null };
+/** Registry rows of workers that ended longer ago say nothing any more. */
+const FORGET_WORKERS_AFTER = '30 days';
+
+export class OpenRuns implements OpenRunSource {
   readonly #pool: Pool;
   readonly #tables: ReadonlyMap<string, JobTable>;
   readonly #library: LibraryTables;
   readonly #options: OpenRunsOptions;
-  /** Where the walk goes on. */
-  #at: { table: number; after: string | null } = { table: 0, after: null };
+  /** Applications that share a registry, though not their tables, have a leader each. */
+  readonly #scope: string;
+  #openAt = BEGIN;
+  #doubtfulAt = BEGIN;
 
   constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, options: OpenRunsOptions) {
     this.#pool = pool;
     this.#tables = tables;
     this.#library = library;
     this.#options = options;
+    this.#scope = [options.applicationName, ...[...tables.values()].map(({ name }) => name).sort()].join(' ');
   }
 
   /**
-   * Runs `work` if this is the worker that is to look: the oldest living one of the application. So it stays one process,
-   * which remembers what it has seen. A lock besides, for the moment in which two take themselves for it.
+   * Who leads goes on leading as long as it looks often enough; the first to ask follows one that does not any more. The
+   * lock is for two that ask at the same moment.
    */
-  async asLeader(work: () => Promise<void>): Promise<boolean> {
-    const client = await this.#pool.connect();
-    let failure: Error | undefined;
-    try {
-      await client.query('begin');
-      const { rows } = await client.query<{ leads: boolean }>(
-        `select $1 = (select w.id from ${this.#library.workers} w where w.application = $2 and w.stopped_at is null and w.expires_at > now()
-            order by w.started_at, w.id limit 1) and pg_try_advisory_xact_lock(${LEADER_LOCK}, hashtext($2)) as leads`,
-        [this.#options.worker, this.#options.applicationName],
-      );
-      const leads = rows[0]?.leads === true;
-      if (leads) await work();
-      await client.query('commit');
-      return leads;
-    } catch (error) {
-      failure = error as Error;
-      throw error;
-    } finally {
-      client.release(failure);
-    }
+  async lead(leaseMs: number): Promise<boolean> {
+    const { workers } = this.#library;
+    const { rowCount } = await this.#pool.query(
+      `update ${workers} w set reconciles = $2, reconciles_until = now() + make_interval(secs => $3::float8 / 1000)
+        where w.id = $1 and w.stopped_at is null and pg_try_advisory_xact_lock(hashtextextended($2, 7239))
+          and not exists (select 1 from ${workers} o where o.id <> $1 and o.reconciles = $2 and o.reconciles_until > now() and o.stopped_at is null)`,
+      [this.#options.worker, this.#scope, leaseMs],
+    );
+    return rowCount === 1;
   }
 
-  /** STARTED rows that nobody runs any more, or that shall be revoked. */
+  /** STARTED rows that nobody runs any more, or that should have been revoked by now: the next ones. */
   async doubtful(limit: number): Promise<RunFacts[]> {
-    const { quietMs, worker } = this.#options;
-    const found: RunFacts[] = [];
-    for (const table of this.#tables.values()) {
-      if (found.length >= limit) break;
-      found.push(...(await this.#find(table, doubtfulRunsQuery(table, this.#library), [limit - found.length, quietMs, worker])));
-    }
-    return found;
+    const { rows, at } = await this.#walk(doubtfulRunsQuery, this.#doubtfulAt, limit);
+    this.#doubtfulAt = at;
+    return rows;
   }
 
   /** The next rows of an endless walk over what is open, table by table; `isLast`: it begins anew after these. */
   async next(limit: number): Promise<{ rows: RunFacts[]; isLast: boolean }> {
+    const { rows, at } = await this.#walk(openRunsQuery, this.#openAt, limit);
+    this.#openAt = at;
+    return { rows, isLast: at === BEGIN };
+  }
+
+  async #walk(
+    query: (table: JobTable, library: LibraryTables) => string,
+    from: Place,
+    limit: number,
+  ): Promise<{ rows: RunFacts[]; at: Place }> {
     const { quietMs, worker } = this.#options;
     const tables = [...this.#tables.values()];
     const rows: RunFacts[] = [];
-    while (this.#at.table < tables.length && rows.length < limit) {
-      const table = tables[this.#at.table]!;
+    let at = from;
+    while (at.table < tables.length && rows.length < limit) {
+      const table = tables[at.table]!;
       const left = limit - rows.length;
-      const portion = await this.#find(table, openRunsQuery(table, this.#library), [this.#at.after, left, quietMs, worker]);
+      const portion = await this.#find(table, query(table, this.#library), [at.after, left, quietMs, worker]);
       rows.push(...portion);
-      this.#at = portion.length < left ? { table: this.#at.table + 1, after: null } : { table: this.#at.table, after: portion.at(-1)!.id };
+      at = portion.length < left ? { table: at.table + 1, after: null } : { table: at.table, after: portion.at(-1)!.id };
     }
-    const isLast = this.#at.table >= tables.length;
-    if (isLast) this.#at = { table: 0, after: null };
-    return { rows, isLast };
+    return { rows, at: at.table >= tables.length ? BEGIN : at };
+  }
+
+  async forgetWorkers(): Promise<void> {
+    await this.#pool.query(
+      `delete from ${this.#library.workers} where coalesce(stopped_at, expires_at) < now() - interval '${FORGET_WORKERS_AFTER}'`,
+    );
   }
 
   /** The rows of these runs' jobs, whatever their status and run, by job. */

@@ -178,7 +178,9 @@ export class PostgresJobMirror implements JobMirror {
   async nextRun(ref: RunRef, runId: string | null, { why, worker }: { why: string; worker: string | null }): Promise<NextRun | null> {
     const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
     this.facts.count('nextRun', ref, row ? 'applied' : 'stale');
-    return (row as NextRun | undefined) ?? null;
+    if (!row) return null;
+    const runAt = row['run_at'] as string | Date | null;
+    return { ...(row as unknown as NextRun), runAt: runAt === null ? null : new Date(runAt) };
   }
 
   /** An end of an attempt that is no success; its own write repeated counts as applied. */

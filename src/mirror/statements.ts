@@ -278,14 +278,14 @@ export const nextRunStatement: Builder = (table, library) => {
     moved as (update ${name} j set ${c.status} = case when ${revoked} then 'REVOKED' else 'PENDING' end,
       ${c.run} = case when ${revoked} then j.${c.run} else j.${c.run} + 1 end, ${c.attempt} = case when ${revoked} then j.${c.attempt} else 0 end,
       ${c.runId} = case when ${revoked} then j.${c.runId} end, ${c.workflowId} = case when ${revoked} then j.${c.workflowId} end,
-      ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
+      ${c.enqueuedAt} = case when ${revoked} then j.${c.enqueuedAt} else now() end, ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
     where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
       and not ${heldByAnother(table, library, '$6::text')}
     returning *),
     noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
       select $5, $1, $2, old.attempt, case when m.${c.status} = 'REVOKED' then 'revoked' else 'lost' end, m.${c.workerId}, m.${c.startedAt}, $4
       from moved m, old where old.status = 'STARTED')
-    select ${c.status} as status, ${c.run} as run from moved`;
+    select ${c.status} as status, ${c.run} as run, ${c.queue} as queue, ${c.runAt} as run_at, ${c.priority} as priority from moved`;
 };
 
 /** Whether attempts that run here still have their rows, and whether revocation was asked for. $1 ids. */
@@ -325,13 +325,18 @@ export const openRunsQuery: Builder = (table, library) => {
     order by j.${c.id} limit $2::int`;
 };
 
-/** STARTED rows that nobody runs any more, or that shall be revoked. $1 how many, $2 quiet for so many milliseconds, $3 this worker or null. */
+/**
+ * A walk over STARTED rows that nobody runs any more, or that should have been revoked by now.
+ * $1 after this id, or null, $2 how many, $3 quiet for so many milliseconds, $4 this worker or null.
+ */
 export const doubtfulRunsQuery: Builder = (table, library) => {
   const { name, columns: c } = table;
-  return `select ${runFacts(table, library, '$3::text')} from ${name} j
-    where j.${c.status} = 'STARTED' and j.${c.runId} is not null and j.${c.startedAt} < now() - make_interval(secs => $2::float8 / 1000)
-      and (j.${c.revokeRequestedAt} is not null or not ${heldByAnother(table, library, '$3::text')})
-    limit $1::int`;
+  const longAgo = (moment: string) => `${moment} < now() - make_interval(secs => $3::float8 / 1000)`;
+  return `select ${runFacts(table, library, '$4::text')} from ${name} j
+    where j.${c.status} = 'STARTED' and j.${c.runId} is not null and ($1::uuid is null or j.${c.id} > $1::uuid)
+      and case when j.${c.revokeRequestedAt} is not null then ${longAgo(`j.${c.revokeRequestedAt}`)}
+        else ${longAgo(`j.${c.startedAt}`)} and not ${heldByAnother(table, library, '$4::text')} end
+    order by j.${c.id} limit $2::int`;
 };
 
 /** $1 ids, $2 this worker or null. */

@@ -1,6 +1,6 @@
 // The relay's view of the tables: runs that were committed and never dispatched, each given to one relay at a time.
 import type { Pool } from 'pg';
-import type { UndispatchedRun } from '../domain/ports.ts';
+import type { UndispatchedRun, UndispatchedRunSource } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
 import { undispatchedQuery } from './statements.ts';
 
@@ -14,7 +14,7 @@ interface FoundRun {
   age_ms: string | number;
 }
 
-export class UndispatchedRuns {
+export class UndispatchedRuns implements UndispatchedRunSource {
   readonly #pool: Pool;
   readonly #query: string | null;
 

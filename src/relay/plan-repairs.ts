@@ -46,7 +46,8 @@ export function planRepair(row: RunFacts, execution: Execution, whenLost: WhenLo
 function lost(row: RunFacts, execution: Execution, why: string, whenLost: WhenLost): Repair | null {
   if (row.isHeld) return null; // a living worker is at it: it writes the end itself
   if (row.revokeRequested) return { kind: 'next_run', why: `${why}; revocation was asked for` };
-  const mayHaveBegun = row.status === 'STARTED' || execution.status !== 'not_found';
+  // A PENDING row has not begun, or runs again by its policy.
+  const mayHaveBegun = row.status === 'STARTED' || execution.status === 'completed';
   return mayHaveBegun && whenLost === 'report' ? { kind: 'report', why } : { kind: 'next_run', why };
 }
 

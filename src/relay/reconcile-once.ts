@@ -1,66 +1,93 @@
 // One look at everything, for a command or a script: what the workers' relay and reconciler would see and do.
-import type { UndispatchedRun } from '../domain/ports.ts';
-import { Reconciler, type Difference, type ReconcilerParts } from './reconciler.ts';
-import type { RelayParts } from './relay.ts';
+import type { OpenRunSource, UndispatchedRun, UndispatchedRunSource } from '../domain/ports.ts';
+import { Examiner, logDifference, type Difference, type ExaminerParts } from './examiner.ts';
 
 export interface ReconcileOptions {
   /** Repair what differs, as a worker does. @default false: tell only */
   repair?: boolean;
   /** At most so many open rows, and executions, are looked at. @default 100_000 */
-  rows?: number;
+  rowsMax?: number;
   /** It ends after so many differences. @default Infinity */
-  differences?: number;
+  differencesMax?: number;
+  /** Ends the look; what was found until then is returned. */
+  signal?: AbortSignal;
 }
 
-export interface ReconcileOnceParts extends ReconcilerParts, Pick<RelayParts, 'source' | 'dispatch'> {}
+/** What a look at everything found. */
+export interface Reconciliation {
+  differences: Difference[];
+  /** How many open rows were compared. */
+  looked: number;
+  /** False when one of the limits ended it. */
+  isComplete: boolean;
+}
+
+export interface ReconcileOnceParts extends ExaminerParts {
+  rows: OpenRunSource;
+  undispatched: UndispatchedRunSource;
+}
 
 const ROWS_AT_ONCE = 500;
 const GRACE_MS = 6_000;
 
-export async function reconcileOnce(parts: ReconcileOnceParts, options: ReconcileOptions): Promise<Difference[]> {
-  const { repair = false, rows: rowsMax = 100_000, differences: differencesMax = Infinity } = options;
-  const found: Difference[] = [];
-  for await (const difference of look(parts, { repair, rowsMax })) {
-    found.push(difference);
-    if (found.length >= differencesMax) break;
-  }
-  return found;
-}
+export async function reconcileOnce(parts: ReconcileOnceParts, options: ReconcileOptions): Promise<Reconciliation> {
+  const { repair = false, rowsMax = 100_000, differencesMax = Infinity, signal = new AbortController().signal } = options;
+  const examiner = new Examiner(parts, signal);
+  const result: Reconciliation = { differences: [], looked: 0, isComplete: true };
+  const isFull = () => signal.aborted || result.differences.length >= differencesMax;
+  const found = (difference: Difference) => {
+    if (repair) logDifference(parts.log, difference);
+    result.differences.push(difference);
+  };
 
-async function* look(parts: ReconcileOnceParts, { repair, rowsMax }: { repair: boolean; rowsMax: number }): AsyncGenerator<Difference> {
-  yield* lookAtUndispatched(parts, repair);
-  const reconciler = new Reconciler(parts, 0);
-  for (let looked = 0, isLast = false; !isLast && looked < rowsMax;) {
-    const portion = await parts.rows.next(Math.min(ROWS_AT_ONCE, rowsMax - looked));
-    looked += portion.rows.length;
+  await lookAtUndispatched(parts, { repair, isFull, found, limit: Math.min(ROWS_AT_ONCE, differencesMax) });
+  for (let isLast = false; !isLast && !isFull() && result.looked < rowsMax;) {
+    const portion = await parts.rows.next(Math.min(ROWS_AT_ONCE, rowsMax - result.looked));
+    result.looked += portion.rows.length;
     isLast = portion.isLast;
-    for (const row of await reconciler.notExecuting(portion.rows)) {
-      const difference = await reconciler.examine(row, { repair });
-      if (difference) yield difference;
+    result.isComplete = isLast;
+    for (const row of await examiner.notExecuting(portion.rows)) {
+      if (isFull()) break;
+      const difference = await examiner.examine(row, { repair });
+      if (difference) found(difference);
     }
   }
-  let seen = 0;
+  let executions = 0;
   for await (const runs of parts.executions.openRuns()) {
-    yield* await reconciler.examineLeftovers(runs, { repair });
-    seen += runs.length;
-    if (seen >= rowsMax) break;
+    if (isFull()) break;
+    for await (const difference of examiner.examineLeftovers(runs, { repair })) {
+      found(difference);
+      if (isFull()) break;
+    }
+    executions += runs.length;
+    if (executions >= rowsMax) break;
   }
+  return { ...result, isComplete: result.isComplete && !isFull() && executions < rowsMax };
+}
+
+interface UndispatchedLook {
+  repair: boolean;
+  limit: number;
+  isFull(): boolean;
+  found(difference: Difference): void;
 }
 
 /** With `repair` until there are none; otherwise the oldest ones. */
-async function* lookAtUndispatched({ source, dispatch }: ReconcileOnceParts, repair: boolean): AsyncGenerator<Difference> {
-  for (let goOn = true; goOn;) {
-    const found: Difference[] = [];
+async function lookAtUndispatched(
+  { undispatched, dispatch }: ReconcileOnceParts,
+  { repair, limit, isFull, found }: UndispatchedLook,
+): Promise<void> {
+  for (let goOn = true; goOn && !isFull();) {
     goOn = false;
-    await source.sweep({ graceMs: GRACE_MS, limit: ROWS_AT_ONCE }, async (runs) => {
+    await undispatched.sweep({ graceMs: GRACE_MS, limit }, async (runs) => {
       for (const run of runs) {
+        if (isFull()) return;
         const result = repair ? await dispatch(run) : null;
-        found.push(toDifference(run, result === 'dispatched'));
+        found(toDifference(run, result === 'dispatched'));
         if (result === 'away') return;
         goOn ||= result === 'dispatched';
       }
     });
-    yield* found;
   }
 }
 

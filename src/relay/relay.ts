@@ -1,20 +1,11 @@
 // Sweeps what was committed and never dispatched: the process that enqueued died, Temporal was away, or the row was
 // inserted by SQL. Every worker process has one; a job is dispatched by one of them at a time.
-import type { Log, UndispatchedRun } from '../domain/ports.ts';
+import type { CommittedRun, DispatchResult, Log, UndispatchedRunSource } from '../domain/ports.ts';
 import { pause } from './pause.ts';
 
-export interface RelaySource {
-  /**
-   * Calls `dispatch` with up to `limit` runs that no other relay works on meanwhile; returns how many there were.
-   * `graceMs`: who enqueued gets so long to dispatch by itself.
-   */
-  sweep(options: { graceMs: number; limit: number }, dispatch: (runs: UndispatchedRun[]) => Promise<void>): Promise<number>;
-}
-
 export interface RelayParts {
-  source: RelaySource;
-  /** `away` ends the sweep: the engine cannot be reached. `refused` concerns this run alone. */
-  dispatch(run: UndispatchedRun): Promise<'dispatched' | 'away' | 'refused'>;
+  source: UndispatchedRunSource;
+  dispatch(run: CommittedRun): Promise<DispatchResult>;
   intervalMs: number;
   log: Log;
 }
@@ -83,7 +74,6 @@ export class Relay {
       const oldestMs = Math.round(Math.max(0, ...runs.map(({ ageMs }) => ageMs)));
       this.#lastSweep = { found: runs.length, oldestMs };
       if (runs.length === 0) return;
-      this.#warnIfLate(this.#lastSweep);
       const queue = runs.values();
       let dispatched = 0;
       const next = async () => {
@@ -95,6 +85,8 @@ export class Relay {
         }
       };
       await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));
+      // Those that were committed late, by a long transaction, are on their way now.
+      if (dispatched < runs.length) this.#warnIfLate(this.#lastSweep);
       this.#parts.log.info(
         { found: runs.length, dispatched, oldestMs },
         away ? 'Temporal is away: committed jobs wait for their dispatch' : 'dispatched what was left behind',

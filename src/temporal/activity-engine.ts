@@ -6,7 +6,7 @@ import type { ActivityExecutionDescription, ActivityExecutionStatus, ActivityHan
 import { taskQueueOf, workflowIdOf } from '../domain/identity.ts';
 import type { Dispatched, DispatchRequest, Execution, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
 import { ATTEMPT_RETRY, ATTEMPT_TIME_MAX, type WorkflowInput } from '../domain/workflow-input.ts';
-import { ExecutionLists, OWN_REASON } from './execution-lists.ts';
+import { ExecutionLists, OWN_REASON, toDate, type ListPage } from './execution-lists.ts';
 import { isAlreadyDone, unavailable } from './failures.ts';
 import type { TemporalCalls } from './temporal-calls.ts';
 
@@ -14,15 +14,17 @@ export class ActivityEngine implements JobEngine {
   readonly lists: ExecutionLists;
   readonly #calls: TemporalCalls;
 
-  constructor(calls: TemporalCalls) {
+  constructor(calls: TemporalCalls, jobTypes: readonly string[]) {
     this.#calls = calls;
-    this.lists = new ExecutionLists(calls.applicationName, 'ActivityId', async (query, pageSize, from) => {
+    const listPage: ListPage = async (query, pageSize, from) => {
       const { namespace } = calls.settings;
-      const { executions, nextPageToken } = await calls.list(() =>
+      const { executions, nextPageToken } = await calls.aside(() =>
         calls.client.workflowService.listActivityExecutions({ namespace, query, pageSize, ...(from ? { nextPageToken: from } : {}) }),
       );
-      return { ids: (executions ?? []).flatMap(({ activityId }) => activityId ?? []), next: nextPageToken?.length ? nextPageToken : null };
-    });
+      const found = (executions ?? []).map(({ activityId, closeTime }) => ({ id: activityId ?? '', closedAt: toDate(closeTime) }));
+      return { found, next: nextPageToken?.length ? nextPageToken : null };
+    };
+    this.lists = new ExecutionLists({ applicationName: calls.applicationName, kind: 'Activity', jobTypes, listPage });
   }
 
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
@@ -46,7 +48,7 @@ export class ActivityEngine implements JobEngine {
   }
 
   async describe(ref: RunRef): Promise<Execution> {
-    const description = await this.#calls.unlessGone(() => this.#handleOf(ref).describe({ includeOutcome: true }));
+    const description = await this.#calls.unlessGone(() => this.#handleOf(ref).describe({ includeOutcome: true }), 'aside');
     if (description === null) return { status: 'not_found' };
     const status = statusOf(description.status);
     if (status === 'terminated') return { status, end: await endOf(description) };

@@ -12,7 +12,8 @@ export class EngineByPolicy implements JobEngine, ExecutionListing {
 
   /** `jobTypes` with the engine of each. */
   constructor(calls: TemporalCalls, jobTypes: ReadonlyMap<string, TemporalEngine>) {
-    this.#engines = { workflow: new WorkflowEngine(calls), activity: new ActivityEngine(calls) };
+    const typesOf = (engine: TemporalEngine) => [...jobTypes.keys()].filter((jobType) => jobTypes.get(jobType) === engine);
+    this.#engines = { workflow: new WorkflowEngine(calls, typesOf('workflow')), activity: new ActivityEngine(calls, typesOf('activity')) };
     this.#engineOf = (jobType) => jobTypes.get(jobType) ?? 'workflow';
     this.#inUse = [...new Set(jobTypes.values())];
   }
@@ -44,16 +45,14 @@ export class EngineByPolicy implements JobEngine, ExecutionListing {
     return open;
   }
 
-  async endedSince(moment: Date): Promise<RunRef[]> {
+  async endedSince(moment: Date): Promise<{ runs: RunRef[]; newest: Date | null }> {
     const ended = await Promise.all(this.#inUse.map((engine) => this.#engines[engine].lists.endedSince(moment)));
-    return ended.flat();
+    const newest = Math.max(...ended.map((each) => each.newest?.getTime() ?? 0));
+    return { runs: ended.flatMap(({ runs }) => runs), newest: newest > 0 ? new Date(newest) : null };
   }
 
   async *openRuns(): AsyncGenerator<RunRef[]> {
-    for (const engine of this.#inUse) {
-      for await (const runs of this.#engines[engine].lists.openRuns())
-        yield runs.filter(({ jobType }) => this.#engineOf(jobType) === engine);
-    }
+    for (const engine of this.#inUse) yield* this.#engines[engine].lists.openRuns();
   }
 
   #of({ jobType }: { jobType: string }): JobEngine {

@@ -2,69 +2,91 @@
 import { parseWorkflowId, runKey, workflowIdOf } from '../domain/identity.ts';
 import type { ExecutionListing, RunRef } from '../domain/ports.ts';
 
-export const PAGE_SIZE = 1_000;
-/** In one query: an id has some 60 characters. */
-const IDS_PER_QUERY = 100;
+const PAGE_SIZE = 1_000;
+const ENDED_PAGES_MAX = 10;
 
 /** By which the library recognises what it terminated itself. */
 export const OWN_REASON = 'asyncjob: ';
 
-/** One page of the ids that match. */
-export type ListIds = (query: string, pageSize: number, from: Uint8Array | null) => Promise<{ ids: string[]; next: Uint8Array | null }>;
+interface Listed {
+  id: string;
+  closedAt: Date | null;
+}
+
+/** One page of the executions that match. */
+export type ListPage = (query: string, pageSize: number, from: Uint8Array | null) => Promise<{ found: Listed[]; next: Uint8Array | null }>;
+
+export interface ExecutionListsParts {
+  applicationName: string;
+  kind: 'Workflow' | 'Activity';
+  jobTypes: readonly string[];
+  listPage: ListPage;
+}
 
 export class ExecutionLists implements ExecutionListing {
-  readonly #applicationName: string;
-  readonly #idAttribute: string;
-  readonly #listIds: ListIds;
+  readonly #parts: ExecutionListsParts;
 
-  /** `idAttribute`: the search attribute that has the id. */
-  constructor(applicationName: string, idAttribute: 'WorkflowId' | 'ActivityId', listIds: ListIds) {
-    this.#applicationName = applicationName;
-    this.#idAttribute = idAttribute;
-    this.#listIds = listIds;
+  constructor(parts: ExecutionListsParts) {
+    this.#parts = parts;
   }
 
   async openAmong(refs: readonly RunRef[]): Promise<Set<string>> {
-    const ids = refs.map((ref) => quoted(workflowIdOf(this.#applicationName, ref)));
-    const open = new Set<string>();
-    for (let first = 0; first < ids.length; first += IDS_PER_QUERY) {
-      const some = ids.slice(first, first + IDS_PER_QUERY);
-      const { runs } = await this.#list(`ExecutionStatus = 'Running' and ${this.#idAttribute} in (${some.join(', ')})`, some.length);
-      for (const run of runs) open.add(runKey(run));
-    }
-    return open;
+    const { applicationName, kind } = this.#parts;
+    const ids = refs.map((ref) => quoted(workflowIdOf(applicationName, ref)));
+    const { runs } = await this.#page(`ExecutionStatus = 'Running' and ${kind}Id in (${ids.join(', ')})`, refs.length);
+    return new Set(runs.map(runKey));
   }
 
-  async endedSince(moment: Date): Promise<RunRef[]> {
-    const ended = `ExecutionStatus in ('Terminated', 'Canceled', 'Failed', 'TimedOut') and CloseTime > '${moment.toISOString()}'`;
-    return (await this.#list(`${ended}${this.#ours()}`, PAGE_SIZE)).runs;
+  async endedSince(moment: Date): Promise<{ runs: RunRef[]; newest: Date | null }> {
+    const query = `ExecutionStatus in ('Terminated', 'Canceled', 'Failed', 'TimedOut') and CloseTime > '${moment.toISOString()}'${this.#ours()}`;
+    const ended: { runs: RunRef[]; newest: Date | null } = { runs: [], newest: null };
+    let pages = 0;
+    for await (const { runs, newest } of this.#pages(query)) {
+      ended.runs.push(...runs);
+      if (newest && !(ended.newest && ended.newest > newest)) ended.newest = newest;
+      if (++pages === ENDED_PAGES_MAX) break;
+    }
+    return ended;
   }
 
   async *openRuns(): AsyncGenerator<RunRef[]> {
-    for (let from: Uint8Array | null = null; ;) {
-      const { runs, next }: { runs: RunRef[]; next: Uint8Array | null } = await this.#list(
-        `ExecutionStatus = 'Running'${this.#ours()}`,
-        PAGE_SIZE,
-        from,
-      );
-      yield runs;
-      if (next === null) return;
-      from = next;
+    for await (const { runs } of this.#pages(`ExecutionStatus = 'Running'${this.#ours()}`)) yield runs;
+  }
+
+  async *#pages(query: string) {
+    for (let from: Uint8Array | null = null, isFirst = true; isFirst || from !== null; isFirst = false) {
+      const page = await this.#page(query, PAGE_SIZE, from);
+      yield page;
+      from = page.next;
     }
   }
 
-  /** Of an application with a name: others' executions in the namespace are not even asked for. */
+  /** Others' executions in the namespace are not even asked for. */
   #ours(): string {
-    return this.#applicationName === '' ? '' : ` and ${this.#idAttribute} starts_with ${quoted(`${this.#applicationName}/`)}`;
+    const { applicationName, kind, jobTypes } = this.#parts;
+    const name = applicationName === '' ? '' : ` and ${kind}Id starts_with ${quoted(`${applicationName}/`)}`;
+    return ` and ${kind}Type in (${jobTypes.map(quoted).join(', ')})${name}`;
   }
 
-  async #list(query: string, pageSize: number, from: Uint8Array | null = null): Promise<{ runs: RunRef[]; next: Uint8Array | null }> {
-    const { ids, next } = await this.#listIds(query, pageSize, from);
-    return { runs: ids.flatMap((id) => parseWorkflowId(this.#applicationName, id) ?? []), next };
+  async #page(
+    query: string,
+    pageSize: number,
+    from: Uint8Array | null = null,
+  ): Promise<{ runs: RunRef[]; newest: Date | null; next: Uint8Array | null }> {
+    const { found, next } = await this.#parts.listPage(query, pageSize, from);
+    const runs = found.flatMap(({ id }) => parseWorkflowId(this.#parts.applicationName, id) ?? []);
+    const newest = Math.max(...found.map(({ closedAt }) => closedAt?.getTime() ?? 0));
+    return { runs, newest: newest > 0 ? new Date(newest) : null, next };
   }
 }
 
 /** A text in a query. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A time of Temporal's API; its 64-bit numbers are objects of their own. */
+export function toDate(time: { seconds?: { toString(): string } | null; nanos?: number | null } | null | undefined): Date | null {
+  if (!time) return null;
+  return new Date(Number(String(time.seconds ?? 0)) * 1_000 + (time.nanos ?? 0) / 1_000_000);
 }

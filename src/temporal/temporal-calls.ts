@@ -38,17 +38,20 @@ export class TemporalCalls {
   }
 
   /** `null` when what was asked for is not there, or not any more. */
-  async unlessGone<T>(call: () => Promise<T>): Promise<T | null> {
+  async unlessGone<T>(call: () => Promise<T>, how: 'call' | 'aside' = 'call'): Promise<T | null> {
     try {
-      return await this.call(call);
+      return await this[how](call);
     } catch (error) {
       if (isExecutionNotFound(error)) return null;
       throw error;
     }
   }
 
-  /** Asks for a list, apart from the outage's memory: a store of lists that is busy or away says nothing about starts. */
-  list<T>(call: () => Promise<T>): Promise<T> {
+  /**
+   * A call in the background, apart from the outage's memory: lists that are busy or away, or a limit that comparing
+   * jobs has used up, say nothing about starts.
+   */
+  aside<T>(call: () => Promise<T>): Promise<T> {
     return this.#connection.within(this.#deadlineMs, call);
   }
 

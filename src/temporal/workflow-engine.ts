@@ -4,7 +4,7 @@ import type { WorkflowExecutionStatusName, WorkflowHandle, WorkflowStartOptions 
 import { taskQueueOf, workflowIdOf } from '../domain/identity.ts';
 import type { Dispatched, DispatchRequest, Execution, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
 import type { WorkflowInput } from '../domain/workflow-input.ts';
-import { ExecutionLists, OWN_REASON } from './execution-lists.ts';
+import { ExecutionLists, OWN_REASON, toDate, type ListPage } from './execution-lists.ts';
 import { unavailable } from './failures.ts';
 import type { TemporalCalls } from './temporal-calls.ts';
 
@@ -12,18 +12,20 @@ export class WorkflowEngine implements JobEngine {
   readonly lists: ExecutionLists;
   readonly #calls: TemporalCalls;
 
-  constructor(calls: TemporalCalls) {
+  constructor(calls: TemporalCalls, jobTypes: readonly string[]) {
     this.#calls = calls;
-    this.lists = new ExecutionLists(calls.applicationName, 'WorkflowId', async (query, pageSize, from) => {
+    const listPage: ListPage = async (query, pageSize, from) => {
       const { namespace } = calls.settings;
-      const { executions, nextPageToken } = await calls.list(() =>
+      const { executions, nextPageToken } = await calls.aside(() =>
         calls.client.workflowService.listWorkflowExecutions({ namespace, query, pageSize, ...(from ? { nextPageToken: from } : {}) }),
       );
-      return {
-        ids: (executions ?? []).flatMap(({ execution }) => execution?.workflowId ?? []),
-        next: nextPageToken?.length ? nextPageToken : null,
-      };
-    });
+      const found = (executions ?? []).map(({ execution, closeTime }) => ({
+        id: execution?.workflowId ?? '',
+        closedAt: toDate(closeTime),
+      }));
+      return { found, next: nextPageToken?.length ? nextPageToken : null };
+    };
+    this.lists = new ExecutionLists({ applicationName: calls.applicationName, kind: 'Workflow', jobTypes, listPage });
   }
 
   async dispatch(request: DispatchRequest): Promise<Dispatched> {
@@ -48,7 +50,7 @@ export class WorkflowEngine implements JobEngine {
   }
 
   async describe(ref: RunRef): Promise<Execution> {
-    const description = await this.#calls.unlessGone(() => this.#handleOf(ref).describe());
+    const description = await this.#calls.unlessGone(() => this.#handleOf(ref).describe(), 'aside');
     if (description === null) return { status: 'not_found' };
     const status = statusOf(description.status.name);
     return status === 'terminated' ? { status, ...(await this.#endOf(description)) } : { status };
@@ -61,12 +63,10 @@ export class WorkflowEngine implements JobEngine {
   /** Who terminated it, and why: the last event of its history says so. */
   async #endOf({ workflowId, runId }: { workflowId: string; runId: string }): Promise<Pick<Execution, 'end'>> {
     const { namespace } = this.#calls.settings;
-    const answer = await this.#calls.unlessGone(() =>
-      this.#calls.client.workflowService.getWorkflowExecutionHistoryReverse({
-        namespace,
-        execution: { workflowId, runId },
-        maximumPageSize: 1,
-      }),
+    const execution = { workflowId, runId };
+    const answer = await this.#calls.unlessGone(
+      () => this.#calls.client.workflowService.getWorkflowExecutionHistoryReverse({ namespace, execution, maximumPageSize: 1 }),
+      'aside',
     );
     const event = answer?.history?.events?.[0]?.workflowExecutionTerminatedEventAttributes;
     if (!event) return {};

@@ -9,13 +9,9 @@ import { anotherPool } from '../app/open-pool.ts';
 import type { FinalizeInput } from '../domain/workflow-input.ts';
 import type { AttemptRegistry } from '../handlers/run-attempt.ts';
 import { AttemptWatch } from '../mirror/attempt-watch.ts';
-import { OpenRuns } from '../mirror/open-runs.ts';
-import { RevocationListener } from '../mirror/revocation-listener.ts';
-import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import { WorkerRegistry } from '../mirror/worker-registry.ts';
-import { Reconciler } from '../relay/reconciler.ts';
-import { Relay } from '../relay/relay.ts';
 import { VERSION } from '../version.ts';
+import { BackgroundLoops } from './background-loops.ts';
 import { Lifeline } from './lifeline/lifeline.ts';
 import { transferableOptions } from './lifeline/transferable-options.ts';
 import { WorkerMetrics } from './metrics.ts';
@@ -41,10 +37,8 @@ export class WorkerServices {
   readonly metrics: WorkerMetrics;
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
-  readonly #relay: Relay;
-  readonly #reconciler: Reconciler;
+  readonly #loops: BackgroundLoops;
   readonly #watch: AttemptWatch;
-  readonly #listener: RevocationListener | null;
   readonly #pool: Pool;
   readonly #lifeline: Lifeline;
   readonly #probePort: number | null;
@@ -52,9 +46,19 @@ export class WorkerServices {
   #state: 'new' | 'started' | 'stopped' = 'new';
 
   constructor(parts: ApplicationParts, { queues, concurrency, slots, probePort = parts.settings.probePort }: WorkerServicesOptions) {
-    const { name, pool, library, tables, mirror, dispatcher, settings, log } = parts;
+    const { name, pool, library, tables, mirror, settings, log } = parts;
     this.id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
     this.#parts = parts;
+    this.#probePort = probePort;
+    // Connections of its own: a busy or blocked mirror must not make this worker look dead, nor hold up the relay.
+    this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
+    this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
+    this.metrics = new WorkerMetrics({
+      facts: mirror.facts,
+      attemptsRunning: () => this.#lifeline.atWork,
+      lastSweep: () => this.#loops.lastSweep,
+    });
+    this.#loops = new BackgroundLoops(parts, { worker: this.id, pool: this.#pool, watch: this.#watch, metrics: this.metrics });
     const worker = {
       id: this.id,
       application: name,
@@ -64,50 +68,13 @@ export class WorkerServices {
       queues: [...queues],
       concurrency,
     };
-    // Connections of its own: a busy or blocked mirror must not make this worker look dead, nor hold up the relay.
-    this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
-    this.#probePort = probePort;
-    this.metrics = new WorkerMetrics({
-      facts: mirror.facts,
-      attemptsRunning: () => this.#lifeline.atWork,
-      lastSweep: () => this.#relay.lastSweep,
-    });
     const beat = { workers: library.workers, worker, ttlMs: settings.workerTtlMs };
     this.#lifeline = new Lifeline({ beat, database: transferableOptions(pool), probePort, log, metrics: this.metrics });
     this.#registry = new WorkerRegistry(this.#pool, beat, log, this.#lifeline);
-    this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
-    const watch = this.#watch;
-    this.#listener = settings.listen
-      ? new RevocationListener(this.#pool, { revoked: (jobId) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() }, log)
-      : null;
-    this.#relay = new Relay({
-      source: new UndispatchedRuns(this.#pool, tables.values(), library),
-      dispatch: (run) => dispatcher.dispatch(run),
-      intervalMs: settings.relayIntervalMs,
-      log,
-    });
-    const { handlers, engine, executions } = parts;
-    const { reconcileIntervalMs } = settings;
-    this.#reconciler = new Reconciler(
-      {
-        rows: new OpenRuns(pool, tables, library, { applicationName: name, worker: this.id, quietMs: reconcileIntervalMs }),
-        engine,
-        executions: executions!,
-        mirror,
-        whenLostOf: (jobType) => handlers.policyOf(jobType).whenLost,
-        worker: this.id,
-        onRepair: (kind) => this.metrics.repaired(kind),
-        log,
-      },
-      reconcileIntervalMs,
-    );
     const finalize = async ({ status, error, ...ref }: FinalizeInput) => void (await mirror.finalized(ref, { status, error }));
     this.activities = createJobActivities({ finalize });
-    this.interceptor = mirrorInterceptor({
-      finalize,
-      runAttempt: parts.runAttemptWith(this.#attemptRegistry()),
-      ...(slots ? { slots } : {}),
-    });
+    const runAttempt = parts.runAttemptWith(this.#attemptRegistry());
+    this.interceptor = mirrorInterceptor({ finalize, runAttempt, ...(slots ? { slots } : {}) });
   }
 
   #attemptRegistry(): AttemptRegistry {
@@ -146,9 +113,7 @@ export class WorkerServices {
   async start(): Promise<void> {
     await this.open();
     await this.#registry.start();
-    this.#relay.start();
-    this.#reconciler.start();
-    this.#listener?.start();
+    this.#loops.start();
     this.#state = 'started';
     this.#lifeline.advance('ready');
   }
@@ -156,6 +121,7 @@ export class WorkerServices {
   /** No further jobs are taken: it is not ready any more. */
   stopping(): void {
     this.#lifeline.advance('stopping');
+    void this.#loops.stop();
   }
 
   /**
@@ -168,7 +134,7 @@ export class WorkerServices {
     this.#state = 'stopped';
     this.#lifeline.advance(how === 'abandon' ? 'failed' : 'stopping');
     this.#watch.stop();
-    await Promise.all([this.#relay.stop(), this.#reconciler.stop(), this.#listener?.stop()]);
+    await this.#loops.stop();
     if (how === 'abandon' && wasStarted) {
       this.#registry.abandon();
       return;

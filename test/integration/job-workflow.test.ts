@@ -128,7 +128,7 @@ const untilStopped =
 
 beforeAll(() => {
   connection = new TemporalConnection(resolveTemporal({ address: temporalAddress(), namespace: 'default' }, {}));
-  engine = new WorkflowEngine(new TemporalCalls(connection, ''));
+  engine = new WorkflowEngine(new TemporalCalls(connection, ''), []);
 });
 afterAll(() => engine.close());
 beforeEach(() => {

@@ -153,10 +153,31 @@ describe.each(TEST_ENGINES)('the reconciler, with a Temporal %s per job', (engin
   });
 
   it('a job that does not end within its totalTimeout is FAILURE', async () => {
-    const job = await Brief.enqueue({}, { queue: uniqueQueue() });
+    // Nobody has its handler: it waits.
+    const job = await Brief.enqueue();
     await until(async () => (await job.refresh()).isFinished);
     expect(job).toMatchObject({ status: 'FAILURE', run: 1, error: { code: 'job.time_limit' } });
     expect(job.errorMessage).toContain('did not end within its totalTimeout of 1000 ms');
+  });
+
+  it('an older worker that does not compare, or not any more, keeps nobody from it', async () => {
+    await shop.db.query(
+      `insert into async_job_worker (id, application, host, pid, version, queues, concurrency, started_at, expires_at, reconciles, reconciles_until)
+       select 'older', application, 'h', 1, '0', '[]', 1, now() - interval '1 day', now() + interval '1 hour', reconciles, now() - interval '1 second'
+       from async_job_worker where reconciles is not null limit 1`,
+    );
+    const job = await waiting();
+    await execution(job).terminate();
+    await job.wait({ timeout: '20 seconds' });
+    expect(job.status).toBe('REVOKED');
+    await shop.db.query(`delete from async_job_worker where id = 'older'`);
+  });
+
+  it('one worker compares, whoever asks', async () => {
+    const { rows } = await shop.db.query<{ leads: number }>(
+      'select count(*)::int as leads from async_job_worker where reconciles_until > now()',
+    );
+    expect(rows).toEqual([{ leads: 1 }]);
   });
 
   it('an execution whose job was settled long ago is ended', async () => {
@@ -170,7 +191,7 @@ describe.each(TEST_ENGINES)('the reconciler, with a Temporal %s per job', (engin
       classes: [...JOB_CLASSES, Careful, Brief],
       settings: { reconcileIntervalMs: 200 },
     });
-    const differences = await other.app.reconcile({ repair: true });
+    const { differences } = await other.app.reconcile({ repair: true });
     expect(differences).toMatchObject([{ kind: 'terminate', run: { id: job.id, run: 1 }, repaired: true }]);
     expect(await execution(job).status()).toBe('TERMINATED');
     expect(await job.refresh()).toMatchObject({ status: 'REVOKED', run: 1 });
@@ -185,14 +206,14 @@ describe.each(TEST_ENGINES)('a look without repair, with a Temporal %s per job',
     await shop.execution(terminated).terminate('why not');
     await shop.db.query(`update send_invoice set enqueued_at = now() - interval '1 minute'`);
     const differences = await until(async () => {
-      const found = await shop.app.reconcile();
+      const { differences: found } = await shop.app.reconcile();
       return found.length > 0 && found;
     });
     expect(differences).toMatchObject([{ kind: 'revoke', run: { jobType: 'SendInvoice', id: terminated.id, run: 1 }, repaired: false }]);
     expect([(await terminated.refresh()).status, (await fine.refresh()).status]).toEqual(['PENDING', 'PENDING']);
-    expect(await shop.app.reconcile({ repair: true })).toMatchObject([{ kind: 'revoke', repaired: true }]);
+    expect((await shop.app.reconcile({ repair: true })).differences).toMatchObject([{ kind: 'revoke', repaired: true }]);
     expect((await terminated.refresh()).status).toBe('REVOKED');
-    expect(await shop.app.reconcile({ repair: true })).toEqual([]);
+    expect(await shop.app.reconcile({ repair: true })).toEqual({ differences: [], looked: 1, isComplete: true });
     await fine.revoke();
   });
 });

@@ -14,7 +14,7 @@ const queue = uniqueQueue();
 
 function engineAt(address: string, options: { namespace?: string; deadlineMs?: number } = {}): WorkflowEngine {
   const connection = new TemporalConnection(resolveTemporal({ address, namespace: options.namespace ?? 'default' }, {}));
-  return new WorkflowEngine(new TemporalCalls(connection, 'shop', options.deadlineMs ?? 5_000));
+  return new WorkflowEngine(new TemporalCalls(connection, 'shop', options.deadlineMs ?? 5_000), []);
 }
 
 function aRequest(changes: Partial<DispatchRequest> = {}): DispatchRequest {
@@ -43,7 +43,7 @@ describe('WorkflowEngine', () => {
 
   beforeAll(() => {
     connection = new TemporalConnection(resolveTemporal({ address: temporalAddress(), namespace: 'default' }, {}));
-    engine = new WorkflowEngine(new TemporalCalls(connection, 'shop'));
+    engine = new WorkflowEngine(new TemporalCalls(connection, 'shop'), []);
   });
   afterAll(() => engine.close());
 

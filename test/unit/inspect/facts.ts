@@ -1,5 +1,5 @@
 // The facts of an installation in which everything is fine, for tests that change one of them.
-import type { Difference } from '../../../src/relay/reconciler.ts';
+import type { Difference } from '../../../src/relay/examiner.ts';
 import type { Facts, JobsFacts, LostJob, OpenJobs, WorkerFact } from '../../../src/inspect/facts.ts';
 
 export const SECOND = 1_000;
@@ -98,7 +98,7 @@ export function healthy(changes: Partial<Facts> = {}): Facts {
     database: { where: 'db:5432/shop', user: 'shop', version: '18.1', isReadOnly: false, answeredInMs: 3, clockOffsetMs: 12 },
     schema: { statements: [] },
     registry: { workers: [aWorker()] },
-    differences: { differences: [], max: 50, repair: false },
+    differences: { differences: [], looked: 3, isComplete: true, repair: false },
     jobs: { queues: [openJobs({ started: 2, due: 1, oldestDueMs: 5 * SECOND })], lost: [] },
     temporal: {
       address: 'temporal:7233',

@@ -381,7 +381,7 @@ describe('jobs', () => {
 
 describe('open jobs against Temporal', () => {
   const differing = (...differences: ReturnType<typeof aDifference>[]): Partial<Facts> => ({
-    differences: { differences, max: 50, repair: false },
+    differences: { differences, looked: 3, isComplete: true, repair: false },
   });
 
   it('what a living worker repairs is a warning, without one a problem, with the plan for each job', () => {
@@ -401,12 +401,12 @@ describe('open jobs against Temporal', () => {
   });
 
   it('what was repaired is fine, and what moved meanwhile is said', () => {
-    const repaired = { differences: [aDifference({ repaired: true })], max: Infinity, repair: true };
+    const repaired = { differences: [aDifference({ repaired: true })], looked: 3, isComplete: true, repair: true };
     expect(theFinding('jobs.differences', { differences: repaired })).toMatchObject({
       level: 'ok',
       found: '1 job differed from Temporal and was repaired',
     });
-    const moved = { differences: [aDifference({ repaired: true }), aDifference()], max: Infinity, repair: true };
+    const moved = { differences: [aDifference({ repaired: true }), aDifference()], looked: 3, isComplete: true, repair: true };
     expect(theFinding('jobs.differences', { differences: moved })).toMatchObject({
       level: 'warning',
       advice: expect.stringContaining('Ask again') as string,
