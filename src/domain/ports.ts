@@ -186,7 +186,7 @@ export interface Execution {
   status: ExecutionStatus;
   /** Of one that was terminated: by whom, and why. */
   end?: { by: string; reason: string; byThisLibrary: boolean };
-  /** Of one that timed out: the job's own limit (totalTimeout), where no workflow wrote that to the row. */
+  /** Of one that ended at the job's own limit (totalTimeout), where no workflow wrote that to the row. */
   timeLimitMs?: number | null;
 }
 

@@ -20,6 +20,7 @@ export interface Repair {
 /** An open row with the execution that it names or named. `null`: nothing to do, or not yet. */
 export function planRepair(row: RunFacts, execution: Execution, whenLost: WhenLost): Repair | null {
   if (isSettled(row.status) || row.status === 'NEW') return null;
+  if (execution.timeLimitMs) return { kind: 'fail', why: `the job did not end within its totalTimeout of ${execution.timeLimitMs} ms` };
   switch (execution.status) {
     case 'running':
       // The request to cancel was lost, or its answer was: it is repeated until the attempt has stopped.
@@ -33,7 +34,6 @@ export function planRepair(row: RunFacts, execution: Execution, whenLost: WhenLo
     case 'not_found':
       return lost(row, execution, 'Temporal does not know its execution', whenLost);
     case 'timed_out':
-      if (execution.timeLimitMs) return { kind: 'fail', why: `the job did not end within its totalTimeout of ${execution.timeLimitMs} ms` };
       return lost(row, execution, 'its execution timed out, and the row does not know', whenLost);
     // Whoever closes a workflow has written the row before: the row is older than that (restored from a backup), so the end
     // of the execution is no outcome.

@@ -3,6 +3,7 @@
 // ran), the reconciler has the last word.
 import { ActivityExecutionAlreadyStartedError } from '@temporalio/client';
 import type { ActivityExecutionDescription, ActivityExecutionStatus, ActivityHandle, ActivityOptions } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { taskQueueOf, workflowIdOf } from '../domain/identity.ts';
 import type { Dispatched, DispatchRequest, Execution, ExecutionStatus, JobEngine, RunRef } from '../domain/ports.ts';
 import { ATTEMPT_RETRY, ATTEMPT_TIME_MAX, type WorkflowInput } from '../domain/workflow-input.ts';
@@ -52,9 +53,9 @@ export class ActivityEngine implements JobEngine {
     if (description === null) return { status: 'not_found' };
     const status = statusOf(description.status);
     if (status === 'terminated') return { status, end: await endOf(description) };
-    // Attempts have no limit of Temporal's: what timed out is the job's totalTimeout.
-    if (status === 'timed_out') return { status, timeLimitMs: description.scheduleToCloseTimeoutMs ?? null };
-    return { status };
+    return (await endedAtTimeLimit(status, description))
+      ? { status, timeLimitMs: description.scheduleToCloseTimeoutMs ?? null }
+      : { status };
   }
 
   close(): Promise<void> {
@@ -103,6 +104,16 @@ export class ActivityEngine implements JobEngine {
   #handleOf(ref: RunRef): ActivityHandle {
     return this.#calls.client.activity.getHandle(this.#idOf(ref));
   }
+}
+
+/**
+ * Whether the job's totalTimeout ended it: attempts have no limit of Temporal's. Where the time does not suffice for the
+ * next attempt, Temporal closes it with the failure of the last one, which it would have repeated otherwise.
+ */
+async function endedAtTimeLimit(status: ExecutionStatus, description: ActivityExecutionDescription): Promise<boolean> {
+  if (status !== 'failed') return status === 'timed_out';
+  const failure = await description.getOutcomeFailure();
+  return failure instanceof ApplicationFailure && failure.nonRetryable !== true;
 }
 
 /** Who terminated it is not told, only why. */
