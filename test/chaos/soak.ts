@@ -10,6 +10,7 @@ const HELP = `npm run chaos -- [options]
   --seed S        decides what is killed when; default: a random one, which is printed
   --rate N        jobs per second, default 10
   --workers N     worker processes, default 3
+  --engine E      workflow or activity, default workflow
   --races N       revocations raced afterwards, default 10000
   --outage S      seconds of one long outage of PostgreSQL, default a fifth of the time, at most 180
   --without K,…   kinds of trouble to leave out, of ${TROUBLE_KINDS.join(', ')}
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     rate: { type: 'string', default: '10' },
     workers: { type: 'string', default: '3' },
+    engine: { type: 'string', default: 'workflow' },
     races: { type: 'string', default: '10000' },
     outage: { type: 'string' },
     without: { type: 'string' },
@@ -41,6 +43,7 @@ async function run(): Promise<void> {
     lengthMs,
     jobsPerSecond: number('rate', values.rate),
     workers: number('workers', values.workers),
+    engine: engineOf(values.engine),
     races: number('races', values.races),
     longOutageMs: values.outage === undefined ? Math.min(180_000, lengthMs / 5) : number('outage', values.outage) * 1_000,
     without: values.without === undefined ? [] : kinds(values.without.split(',')),
@@ -50,6 +53,11 @@ async function run(): Promise<void> {
   print(report);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify(report, null, 2));
   if (report.violations.length > 0) process.exitCode = 1;
+}
+
+function engineOf(name: string): 'workflow' | 'activity' {
+  if (name === 'workflow' || name === 'activity') return name;
+  throw new Error(`--engine: '${name}' is neither workflow nor activity`);
 }
 
 function kinds(names: string[]): TroubleKind[] {

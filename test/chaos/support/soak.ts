@@ -14,6 +14,8 @@ export interface SoakOptions {
   lengthMs: number;
   jobsPerSecond: number;
   workers: number;
+  /** How Temporal executes the jobs. @default 'workflow' */
+  engine?: 'workflow' | 'activity';
   /** One outage of PostgreSQL that lasts so long. @default none */
   longOutageMs?: number;
   /** Kinds of trouble to leave out. @default none */
@@ -45,9 +47,20 @@ export interface SoakReport {
 }
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  const { seed, lengthMs, jobsPerSecond, workers, longOutageMs = 0, without = [], races = 0, quietWithinMs, log = () => {} } = options;
+  const {
+    seed,
+    lengthMs,
+    jobsPerSecond,
+    workers,
+    engine = 'workflow',
+    longOutageMs = 0,
+    without = [],
+    races = 0,
+    quietWithinMs,
+    log = () => {},
+  } = options;
   const plan = planTrouble(seededRandom(seed), { lengthMs, longOutageMs, without });
-  await using stage = await Stage.open();
+  await using stage = await Stage.open({ engine });
   await stage.workersOf(workers);
   const replacing = new AbortController();
   const replacements = replaceWorkers(stage, workers, replacing.signal);

@@ -27,6 +27,8 @@ const STUCK_AFTER_MS = 90_000;
 export interface StageOptions {
   /** Application and workers reach the servers through proxies. @default false */
   proxies?: boolean;
+  /** How Temporal executes the jobs. @default 'workflow' */
+  engine?: 'workflow' | 'activity';
 }
 
 /** The column values of a job that tests look at. */
@@ -76,7 +78,7 @@ export class Stage implements AsyncDisposable {
     this.#stack = parts.stack;
   }
 
-  static async open({ proxies = false }: StageOptions = {}): Promise<Stage> {
+  static async open({ proxies = false, engine = 'workflow' }: StageOptions = {}): Promise<Stage> {
     await using stack = new AsyncDisposableStack();
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-chaos-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -92,7 +94,7 @@ export class Stage implements AsyncDisposable {
     const address = through ? `127.0.0.1:${through[1].port}` : temporal.address;
     const name = `chaos-${randomBytes(4).toString('hex')}`;
     const app = await AsyncJobs.connect(
-      { ...config, name, temporal: { address, namespace: 'default' }, orm: { ...ormConfig, clientUrl: url.href } },
+      { ...config, name, engine, temporal: { address, namespace: 'default' }, orm: { ...ormConfig, clientUrl: url.href } },
       { log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) },
     );
     stack.defer(() => app.close());
@@ -108,6 +110,7 @@ export class Stage implements AsyncDisposable {
       DATABASE_URL: url.href,
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: 'default',
+      ASYNCJOB_ENGINE: engine,
       ASYNCJOB_WORKER_TTL: `${WORKER_TTL_MS}ms`,
       ASYNCJOB_RELAY_INTERVAL: '200ms',
       ASYNCJOB_RECONCILE_INTERVAL: '500ms',
