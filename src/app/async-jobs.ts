@@ -12,6 +12,7 @@ import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
 import { EngineCalls } from '../enqueue/engine-calls.ts';
+import { LaneBell } from '../enqueue/lane-bell.ts';
 import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
 import { ManyJobs } from '../enqueue/many-jobs.ts';
@@ -28,6 +29,7 @@ import { HandlerTable } from '../handlers/handler-table.ts';
 import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { OpenRuns } from '../mirror/open-runs.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
+import { wakeLanesStatement } from '../mirror/statements.ts';
 import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
 import { reconcileOnce, type ReconcileOptions } from '../relay/reconcile-once.ts';
@@ -173,7 +175,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
   }
 
   private constructor(config: Config, parts: ApplicationParts, ormIsOurs: boolean, handlersFolder: ConnectOptions['handlersFolder']) {
-    const { orm, tables, dispatcher, engine, mirror, handlers, settings } = parts;
+    const { orm, tables, dispatcher, engine, mirror, handlers, pool, settings } = parts;
     this.name = parts.name;
     this.#config = config;
     this.#parts = parts;
@@ -184,7 +186,15 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const commands = {
       orm,
       tables,
-      engineCalls: new EngineCalls({ engine, dispatcher, afterCommit, inline }),
+      engineCalls: new EngineCalls({
+        engine,
+        dispatcher,
+        afterCommit,
+        laneBell: new LaneBell({ notify: (queue) => pool.query(wakeLanesStatement, [queue]), track: (work) => dispatcher.track(work) }),
+        // The inline engine runs jobs where they are enqueued.
+        inLanes: (jobType) => !inline && tables.get(jobType)?.lane !== null,
+        inline,
+      }),
       afterCommit,
       databaseErrors: DATABASE_ERRORS,
       check: (jobClass: JobClass, willRun: boolean) => {

@@ -16,6 +16,16 @@ export interface JobPolicy {
   priority: number | null;
   /** What becomes of a run that Temporal does not know any more, although it may have begun. */
   whenLost: WhenLost;
+  /** Many jobs share a workflow; `null`: each has its own. */
+  lane: LanePolicy | null;
+}
+
+/** How jobs of a class run in lanes. */
+export interface LanePolicy {
+  /** Jobs of the class at the same time, in each worker. */
+  concurrency: number;
+  /** How long a lane waits for further jobs before it ends. */
+  lingerMs: number;
 }
 
 export const WHEN_LOST = ['rerun', 'report'] as const;
@@ -36,4 +46,10 @@ export const DEFAULT_POLICY: JobPolicy = {
   crashRetries: 3,
   priority: null,
   whenLost: 'rerun',
+  lane: null,
 };
+
+export const DEFAULT_LANE: LanePolicy = { concurrency: 20, lingerMs: 1_000 };
+
+/** Of a lane's job that was given none; Temporal's own for jobs with a workflow of their own. */
+export const LANE_PRIORITY = 3;

@@ -13,7 +13,7 @@ import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/sta
 import type { AfterCommit } from './after-commit.ts';
 import { checkEnqueueOptions, checkRevokeOptions } from './check-options.ts';
 import { committedRunOf, mayHaveExecution } from './committed-run.ts';
-import { buildJob, initialState, insertJob, notBefore } from './create-job.ts';
+import { buildJob, initialState, insertJob, newState, notBefore } from './create-job.ts';
 import { orCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import { entityManagerFor } from './entity-manager.ts';
@@ -40,7 +40,7 @@ export class JobCommands {
     this.#parts.check(jobClass, false);
     const em = entityManagerFor(this.#parts.orm, null, given);
     return this.#orCallerError(jobClass, async () => {
-      const job = buildJob(em, jobClass, data, {});
+      const job = buildJob(em, jobClass, data, newState(this.#table(jobClass).lane));
       await insertJob(em, job);
       return job;
     });
@@ -51,7 +51,7 @@ export class JobCommands {
     this.#parts.check(jobClass, true);
     const em = entityManagerFor(this.#parts.orm, null, options.em);
     const job = await this.#orCallerError(jobClass, async () => {
-      const built = buildJob(em, jobClass, data, initialState(options));
+      const built = buildJob(em, jobClass, data, initialState(options, this.#table(jobClass).lane));
       await insertJob(em, built);
       return built;
     });

@@ -30,13 +30,16 @@ export const workersQuery = ({ workers }: LibraryTables) =>
     limit 1000`;
 
 /** The conditions and times that more than one statement asks for. */
-function momentsOf({ columns: c }: JobTable) {
+function momentsOf({ columns: c, lane }: JobTable) {
   const pending = `j.${c['status']} = 'PENDING'`;
   const enqueuedAt = `coalesce(j.${c['enqueuedAt']}, j.${c['createdAt']})`;
   // What it waits for: its own time, or that of its next attempt. Nulls do not count in greatest().
   const dueAt = `greatest(${enqueuedAt}, j.${c['runAt']}, j.${c['nextAttemptAt']})`;
   const due = `${pending} and ${dueAt} <= now()`;
-  const undispatched = `${pending} and j.${c['runId']} is null and ${enqueuedAt} < now() - make_interval(secs => ${DISPATCH_GRACE_MS / 1_000})`;
+  // Jobs of lanes are never dispatched.
+  const undispatched = lane
+    ? 'false'
+    : `${pending} and j.${c['runId']} is null and ${enqueuedAt} < now() - make_interval(secs => ${DISPATCH_GRACE_MS / 1_000})`;
   return { pending, enqueuedAt, dueAt, due, undispatched };
 }
 

@@ -31,6 +31,8 @@ export interface OpenRunsOptions {
 export class OpenRuns {
   readonly #pool: Pool;
   readonly #tables: ReadonlyMap<string, JobTable>;
+  /** Jobs of lanes have no execution of their own to be compared with. */
+  readonly #compared: readonly JobTable[];
   readonly #library: LibraryTables;
   readonly #options: OpenRunsOptions;
   /** Where the walk goes on. */
@@ -39,6 +41,7 @@ export class OpenRuns {
   constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, options: OpenRunsOptions) {
     this.#pool = pool;
     this.#tables = tables;
+    this.#compared = [...tables.values()].filter(({ lane }) => lane === null);
     this.#library = library;
     this.#options = options;
   }
@@ -73,7 +76,7 @@ export class OpenRuns {
   async doubtful(limit: number): Promise<RunFacts[]> {
     const { quietMs, worker } = this.#options;
     const found: RunFacts[] = [];
-    for (const table of this.#tables.values()) {
+    for (const table of this.#compared) {
       if (found.length >= limit) break;
       found.push(...(await this.#find(table, doubtfulRunsQuery(table, this.#library), [limit - found.length, quietMs, worker])));
     }
@@ -83,7 +86,7 @@ export class OpenRuns {
   /** The next rows of an endless walk over what is open, table by table; `isLast`: it begins anew after these. */
   async next(limit: number): Promise<{ rows: RunFacts[]; isLast: boolean }> {
     const { quietMs, worker } = this.#options;
-    const tables = [...this.#tables.values()];
+    const tables = this.#compared;
     const rows: RunFacts[] = [];
     while (this.#at.table < tables.length && rows.length < limit) {
       const table = tables[this.#at.table]!;
