@@ -26,7 +26,7 @@ import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
-import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
+import { runAttempt, type AttemptDependencies, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { OpenRuns } from '../mirror/open-runs.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
 import { wakeLanesStatement } from '../mirror/statements.ts';
@@ -135,23 +135,20 @@ export class AsyncJobs implements Application, AsyncDisposable {
       log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),
     );
     const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '', facts);
+    const attemptDependencies = (registry: AttemptRegistry | null): AttemptDependencies => ({
+      application: app,
+      orm,
+      handlers,
+      mirror,
+      registry,
+      openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
+      isTransient: isTransientDatabaseError,
+      log,
+    });
     const runAttemptWith =
       (registry: AttemptRegistry | null): RunAttempt =>
       (host, invoke) =>
-        runAttempt(
-          host,
-          {
-            application: app,
-            orm,
-            handlers,
-            mirror,
-            registry,
-            openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
-            isTransient: isTransientDatabaseError,
-            log,
-          },
-          invoke,
-        );
+        runAttempt(host, attemptDependencies(registry), invoke);
     const { engine, executions, temporal } = await openEngine(config, settings, runAttemptWith);
     const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
     const parts: ApplicationParts = {
@@ -169,6 +166,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
       executions,
       temporal,
       runAttemptWith,
+      attemptDependencies,
     };
     const app: AsyncJobs = new AsyncJobs(config, parts, opened.isOurs, handlersFolder);
     return app;

@@ -18,6 +18,7 @@ import { VERSION } from '../version.ts';
 import { Lifeline } from './lifeline/lifeline.ts';
 import { transferableOptions } from './lifeline/transferable-options.ts';
 import { WorkerMetrics } from './metrics.ts';
+import { WorkerLanes } from './worker-lanes.ts';
 
 /** One for the registry's beats, one for the relay's sweep, one that listens. */
 const OWN_CONNECTIONS_MAX = 3;
@@ -28,6 +29,8 @@ export interface WorkerServicesOptions {
   concurrency: number;
   /** A limit that several queues share. */
   slots?: AttemptSlots;
+  /** Absent: no lanes are opened. `drainTimeoutMs`: what their running attempts get at a shutdown. */
+  lanes?: { drainTimeoutMs: number };
   /** @default what the settings say */
   probePort?: number | null;
 }
@@ -38,6 +41,8 @@ export class WorkerServices {
   readonly activities: JobActivities;
   readonly interceptor: ActivityInterceptorsFactory;
   readonly metrics: WorkerMetrics;
+  /** `null`: there are none. */
+  readonly lanes: WorkerLanes | null;
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
   readonly #relay: Relay;
@@ -50,7 +55,8 @@ export class WorkerServices {
   #opened: Promise<void> | undefined;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
-  constructor(parts: ApplicationParts, { queues, concurrency, slots, probePort = parts.settings.probePort }: WorkerServicesOptions) {
+  constructor(parts: ApplicationParts, options: WorkerServicesOptions) {
+    const { queues, concurrency, slots, probePort = parts.settings.probePort } = options;
     const { name, pool, library, tables, mirror, dispatcher, settings, log } = parts;
     this.id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
     this.#parts = parts;
@@ -76,8 +82,19 @@ export class WorkerServices {
     this.#registry = new WorkerRegistry(this.#pool, beat, log, this.#lifeline);
     this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
     const watch = this.#watch;
+    const lanes = options.lanes
+      ? WorkerLanes.of(parts, {
+          queues,
+          drainTimeoutMs: options.lanes.drainTimeoutMs,
+          registry: this.#registry,
+          watch: (ref, _, news) => watch.watch(ref, news),
+          began: (ref, runTimeoutMs) => this.#lifeline.began(ref, runTimeoutMs),
+        })
+      : null;
+    this.lanes = lanes;
+    const news = { revoked: (jobId: string) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() };
     this.#listener = settings.listen
-      ? new RevocationListener(this.#pool, { revoked: (jobId) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() }, log)
+      ? new RevocationListener(this.#pool, { ...news, ...(lanes ? { laneWanted: (queue) => lanes.wake(queue) } : {}) }, log)
       : null;
     this.#relay = new Relay({
       source: new UndispatchedRuns(this.#pool, tables.values(), library),
@@ -144,6 +161,7 @@ export class WorkerServices {
     await this.#registry.start();
     this.#relay.start();
     this.#reconciler.start();
+    this.lanes?.start();
     this.#listener?.start();
     this.#state = 'started';
     this.#lifeline.advance('ready');
@@ -152,6 +170,7 @@ export class WorkerServices {
   /** No further jobs are taken: it is not ready any more. */
   stopping(): void {
     this.#lifeline.advance('stopping');
+    this.lanes?.close();
   }
 
   /**
@@ -164,11 +183,13 @@ export class WorkerServices {
     this.#state = 'stopped';
     this.#lifeline.advance(how === 'abandon' ? 'failed' : 'stopping');
     this.#watch.stop();
+    this.lanes?.close();
     await Promise.all([this.#relay.stop(), this.#reconciler.stop(), this.#listener?.stop()]);
     if (how === 'abandon' && wasStarted) {
       this.#registry.abandon();
       return;
     }
+    await this.lanes?.stop();
     // Before the row says that this worker has stopped: no beat comes after it.
     await this.#lifeline.close();
     if (wasStarted) {
