@@ -26,7 +26,7 @@ export function createLaneActivities({ serve }: LaneActivityDeps): LaneActivitie
       const context = Context.current();
       using _heartbeats = startHeartbeats(context);
       const { info, cancellationSignal } = context;
-      return serve(input, {
+      return await serve(input, {
         workflowId: info.workflowExecution?.workflowId ?? '',
         runId: info.workflowExecution?.runId ?? '',
         info,

@@ -99,7 +99,8 @@ export interface LaneRequest {
   limit: number;
   /** The lane's execution, as it will stand on the rows. */
   runId: string;
-  workflowId: string;
+  /** `null`: it runs without a workflow. */
+  workflowId: string | null;
   crashRetries: number;
 }
 

@@ -8,7 +8,8 @@ import type { Lane } from './lane.ts';
 
 /** Which execution a lane is, and what is to be known of it. */
 export interface LaneExecution {
-  workflowId: string;
+  /** `null`: it runs without a workflow. */
+  workflowId: string | null;
   runId: string;
   /** The engine's own information, for `task.info`. */
   info: unknown;

@@ -26,7 +26,7 @@ export interface LaneList {
 }
 
 export interface LaneParts extends LaneRef {
-  workflowId: string;
+  workflowId: string | null;
   runId: string;
   policy: LanePolicy;
   crashRetries: number;

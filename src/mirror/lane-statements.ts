@@ -34,13 +34,14 @@ export const claimStatement: Builder = (table, library) => {
   const again = claimable(table, library, { due: againDue(table), order: `j.${c.nextAttemptAt}`, limit: '$7::int' });
   const limit = '$4::int - (select count(*) from again)';
   const waiting = claimable(table, library, { due: neverTried(table), order: `j.${c.priority}, j.${c.enqueuedAt}`, limit });
-  return `with again as materialized (${again}), waiting as materialized (${waiting})
-    update ${name} j set ${c.status} = 'STARTED', ${c.attempt} = j.${c.attempt} + 1, ${c.runId} = $5, ${c.workflowId} = $6,
+  return `with again as materialized (${again}), waiting as materialized (${waiting}),
+    moved as (update ${name} j set ${c.status} = 'STARTED', ${c.attempt} = j.${c.attempt} + 1, ${c.runId} = $5, ${c.workflowId} = $6,
       ${c.workerId} = $2::text, ${c.holder} = $2::text, ${c.holderBeat} = (select w.beat from ${library.workers} w where w.id = $2::text),
       ${c.startedAt} = now(), ${c.nextAttemptAt} = null, ${c.updatedAt} = now()
     from (select id from again union all select id from waiting) claimed
     where j.${c.id} = claimed.id and j.${c.status} = 'PENDING'
-    returning j.*`;
+    returning j.*)
+    select * from moved order by ${c.priority}, ${c.enqueuedAt}`;
 };
 
 /**

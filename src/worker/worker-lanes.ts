@@ -197,7 +197,7 @@ function lanePool(pool: Pool, isOurs: boolean, log: ApplicationParts['log']): Po
 }
 
 function alone(): LaneExecution {
-  return { workflowId: '', runId: `alone-${crypto.randomUUID()}`, info: null, onStop() {} };
+  return { workflowId: null, runId: `alone-${crypto.randomUUID()}`, info: null, onStop() {} };
 }
 
 function keyOf({ jobType, queue }: { jobType: string; queue: string }): string {

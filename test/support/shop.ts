@@ -41,7 +41,7 @@ export class Parcel extends asyncJob('Parcel', {
   weight: p.integer().nullable(),
   note: p.text().nullable(),
   short: p.string().length(8).nullable(),
-  data: p.json().$type<unknown>().nullable(),
+  data: p.json().$type<object>().nullable(),
   tags: p.array().nullable(),
   sentAt: p.datetime().nullable(),
   bytes: p.blob().nullable(),
@@ -54,11 +54,14 @@ export class Stamp extends asyncJob('Stamp', { note: p.text().nullable() }) {
   static override options: JobOptions = {
     lane: { concurrency: 3, linger: '300ms' },
     retry: { maximumAttempts: 3, initialInterval: '50ms', jitter: 0 },
-    runTimeout: '5 seconds',
   };
 }
 
-export const LANE_CLASSES: JobClass[] = [SendInvoice, Parcel, Stamp];
+export class Brief extends asyncJob('Brief', { note: p.text().nullable() }) {
+  static override options: JobOptions = { lane: { concurrency: 2, linger: 0 }, runTimeout: '300ms' };
+}
+
+export const LANE_CLASSES: JobClass[] = [SendInvoice, Parcel, Stamp, Brief];
 
 export const JOB_CLASSES: JobClass[] = [SendInvoice, Flaky, Limited];
 
