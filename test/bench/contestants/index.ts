@@ -1,10 +1,12 @@
 // The contestants by name. Loaded one by one: a process has only its own contestant's modules.
 import type { Contestant } from './contestant.ts';
 
-interface Entry {
+export interface Entry {
   /** One line for the report. */
   what: string;
   hasRow: boolean;
+  /** A workflow is not one job. */
+  sharesWorkflows?: boolean;
   load(): Promise<Contestant>;
 }
 
@@ -28,6 +30,12 @@ export const CONTESTANTS = {
     what: 'this library: `MyJob.enqueue()`',
     hasRow: true,
     load: async () => (await import('./asyncjob.ts')).enqueueAtOnce,
+  },
+  'asyncjob/lane': {
+    what: 'this library with `lane`: `MyJob.enqueue()`, many rows per workflow',
+    hasRow: true,
+    sharesWorkflows: true,
+    load: async () => (await import('./asyncjob-lane.ts')).inLanes,
   },
 } satisfies Record<string, Entry>;
 
