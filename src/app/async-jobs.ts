@@ -12,6 +12,7 @@ import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
 import { EngineCalls } from '../enqueue/engine-calls.ts';
+import { JobInserts } from '../enqueue/job-inserts.ts';
 import { LaneBell } from '../enqueue/lane-bell.ts';
 import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
@@ -206,7 +207,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
         }
       },
     };
-    this.#commands = new JobCommands(commands);
+    this.#commands = new JobCommands({ ...commands, inserts: new JobInserts(orm, isTransientDatabaseError) });
     this.#manyJobs = new ManyJobs(commands);
     const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
     this.#ownColumns = ownColumns;

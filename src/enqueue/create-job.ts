@@ -70,14 +70,6 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
   return job;
 }
 
-/** One INSERT; the job is then managed by `em`. */
-export async function insertJob(em: EntityManager, job: AsyncJob): Promise<void> {
-  await em.insert(job as never);
-  // Both were now() of the same statement: by the database's clock, like every other time on the row.
-  if (job.enqueuedAt) Object.assign(job, { enqueuedAt: job.createdAt });
-  em.merge(job as never);
-}
-
 /** One INSERT for all; nobody manages them. (em.insertMany would split it by MikroORM's own batch size.) */
 export async function insertJobs(em: EntityManager, jobClass: JobClass, jobs: readonly AsyncJob[]): Promise<void> {
   const comparator = em.getComparator();

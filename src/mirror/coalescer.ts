@@ -1,4 +1,5 @@
 // Makes one write of many small ones: what arrives while a write is under way goes with the next one.
+import { AsyncLocalStorage } from 'node:async_hooks';
 
 /** Writes items and says of each what became of it; a rejection concerns them all. */
 export type WriteMany<Item, Result> = (items: Item[]) => Promise<PromiseSettledResult<Result>[]>;
@@ -14,6 +15,8 @@ export class Coalescer<Item, Result> {
   readonly #itemsMax: number;
   #waiting: Waiting<Item, Result>[] = [];
   #isWriting = false;
+  /** A write belongs to nobody's request or transaction. */
+  readonly #outside = AsyncLocalStorage.snapshot();
 
   constructor(write: WriteMany<Item, Result>, itemsMax: number) {
     this.#write = write;
@@ -26,7 +29,7 @@ export class Coalescer<Item, Result> {
       if (this.#isWriting) return;
       this.#isWriting = true;
       // What the present turn of the event loop brings goes together.
-      setImmediate(() => void this.#writeAll());
+      setImmediate(() => void this.#outside(() => this.#writeAll()));
     });
   }
 
