@@ -36,9 +36,8 @@ export class JobInserts {
 
   /** Nothing that is an EntityManager's own makes a difference to its INSERT. */
   #mayGoWithOthers(em: EntityManager): boolean {
-    const { config } = this.#orm;
-    const hasOwn = em.isInTransaction() || em.schema !== undefined || config.get('sessionContext' as never) !== undefined;
-    return !hasOwn && config.get('useBatchInserts', true);
+    const hasOwn = em.isInTransaction() || em.schema !== undefined || em.getSessionContext() !== undefined;
+    return !hasOwn && this.#orm.config.get('useBatchInserts', true);
   }
 
   async #insertAll(inserts: Insert[]): Promise<PromiseSettledResult<void>[]> {
