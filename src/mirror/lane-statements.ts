@@ -12,10 +12,13 @@ const isFree = (table: JobTable, library: LibraryTables) => {
         and case when j.${holder} is null or j.${holder} = $2::text then true else not ${heldByAnother(table, library, '$2::text')} end`;
 };
 
-/** PENDING rows that may be claimed, from one of the two indexes. */
+/**
+ * PENDING rows that may be claimed, from one of the two indexes. They are locked, so that the update behind it finds them where
+ * they are, and needs no guard of its own, for which it might use an index of all jobs.
+ */
 const claimable = (table: JobTable, library: LibraryTables, { due, order, limit }: { due: string; order: string; limit: string }) => {
   const { name, columns: c } = table;
-  return `select j.${c.id} as id from ${name} j
+  return `select j.ctid as at from ${name} j
       where j.${c.queue} = $1 and j.${c.status} = 'PENDING' and ${due} and (j.${c.runAt} is null or j.${c.runAt} <= now())
         and j.${c.revokeRequestedAt} is null and ${isFree(table, library)} and ${ownBeatFresh(library, '$2::text')}
       order by ${order} limit ${limit} for update skip locked`;
@@ -38,8 +41,7 @@ export const claimStatement: Builder = (table, library) => {
     moved as (update ${name} j set ${c.status} = 'STARTED', ${c.attempt} = j.${c.attempt} + 1, ${c.runId} = $5, ${c.workflowId} = $6,
       ${c.workerId} = $2::text, ${c.holder} = $2::text, ${c.holderBeat} = (select w.beat from ${library.workers} w where w.id = $2::text),
       ${c.startedAt} = now(), ${c.nextAttemptAt} = null, ${c.updatedAt} = now()
-    from (select id from again union all select id from waiting) claimed
-    where j.${c.id} = claimed.id and j.${c.status} = 'PENDING'
+    where j.ctid = any(array(select at from again union all select at from waiting))
     returning j.*)
     select * from moved order by ${c.priority}, ${c.enqueuedAt}`;
 };
@@ -55,7 +57,7 @@ export const takeoverStatement: Builder = (table, library) => {
   const crashedTooOften = `(orphans.died and j.${c.crashes} + 1 > $7::int)`;
   const settled = `(${revoked} or ${crashedTooOften})`;
   const unlessSettled = (column: string, value: string) => `${column} = case when ${settled} then j.${column} else ${value} end`;
-  return `with orphans as materialized (select j.${c.id} as id, j.${c.attempt} as attempt, j.${c.workerId} as worker_id, j.${c.startedAt} as started_at,
+  return `with orphans as materialized (select j.ctid as at, j.${c.id} as id, j.${c.attempt} as attempt, j.${c.workerId} as worker_id, j.${c.startedAt} as started_at,
         ${holderDied(table, library, '$2::text')} as died
       from ${name} j
       where j.${c.queue} = $1 and j.${c.status} = 'STARTED' and ${isFree(table, library)} and ${ownBeatFresh(library, '$2::text')}
@@ -70,7 +72,7 @@ export const takeoverStatement: Builder = (table, library) => {
       ${c.error} = case when ${crashedTooOften} and not ${revoked} then $8::jsonb else j.${c.error} end,
       ${c.errorMessage} = case when ${crashedTooOften} and not ${revoked} then $9 else j.${c.errorMessage} end,
       ${c.nextAttemptAt} = null, ${c.updatedAt} = now()
-    from orphans where j.${c.id} = orphans.id and j.${c.status} in (${leaves('started')})
+    from orphans where j.ctid = orphans.at
     returning j.*),
     noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at)
       select $10, m.${c.id}, m.${c.run}, orphans.attempt, 'crashed', orphans.worker_id, orphans.started_at
@@ -90,7 +92,7 @@ export const laneWorkQuery: Builder = (table, library) => {
 
 /**
  * STARTED → SUCCESS, many at once, with the handlers' own columns `own` (as in SQL) where a row changed them; what a row did
- * not change stays. $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
+ * not change stays. (The status is hidden from the planner: rows are to be found by their ids.) $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
  */
 export const succeededManyStatement = (table: JobTable, own: readonly string[]): string => {
   const { name, columns: c } = table;
@@ -101,7 +103,8 @@ export const succeededManyStatement = (table: JobTable, own: readonly string[]):
   return `update ${name} j set ${c.status} = 'SUCCESS', ${c.progress} = 1, ${c.output} = u.output, ${c.endedAt} = now(), ${c.updatedAt} = now(),
       ${c.holder} = null, ${c.holderBeat} = null, ${c.error} = null, ${c.errorMessage} = null, ${c.nextAttemptAt} = null${ownColumns}
     from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::jsonb[], $6::jsonb[]) u (id, run, attempt, run_id, output, changes)
-    where j.${c.id} = u.id and j.${c.run} = u.run and j.${c.attempt} = u.attempt and j.${c.runId} = u.run_id and j.${c.status} in (${leaves('succeeded')})
+    where j.${c.id} = u.id and j.${c.run} = u.run and j.${c.attempt} = u.attempt and j.${c.runId} = u.run_id
+      and coalesce(j.${c.status}, '') in (${leaves('succeeded')})
     returning j.${c.id}::text as id`;
 };
 
