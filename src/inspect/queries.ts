@@ -7,6 +7,8 @@ import type { JobTable, LibraryTables } from '../mirror/job-table.ts';
 export const LOST_MAX = 20;
 /** Who enqueued gets so long to dispatch by itself. */
 const DISPATCH_GRACE_MS = 5_000;
+/** Lanes are for jobs of seconds. */
+const LONG_IN_LANE_MS = 60_000;
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const list = (statuses: readonly Status[]) => statuses.map(literal).join(', ');
@@ -51,6 +53,9 @@ export function openJobsQuery(tables: Iterable<JobTable>): string {
   const selects = [...tables].map((table) => {
     const { jobType, name, columns: c } = table;
     const { pending, enqueuedAt, dueAt, due, undispatched } = momentsOf(table);
+    const longInLane = table.lane
+      ? `j.${c['status']} = 'STARTED' and j.${c['startedAt']} < now() - make_interval(secs => ${LONG_IN_LANE_MS / 1_000})`
+      : 'false';
     const unhandled = `${pending} and j.${c['error']}->>'code' = 'handler.missing'`;
     return `select ${literal(jobType)} as job_type, j.${c['queue']} as queue, ${[
       howMany(`j.${c['status']} = 'STARTED'`, 'started'),
@@ -61,6 +66,8 @@ export function openJobsQuery(tables: Iterable<JobTable>): string {
       oldest(enqueuedAt, undispatched, 'oldest_undispatched_ms'),
       howMany(unhandled, 'handler_missing'),
       oldest(enqueuedAt, unhandled, 'oldest_handler_missing_ms'),
+      howMany(longInLane, 'long_in_lane'),
+      oldest(`j.${c['startedAt']}`, longInLane, 'longest_in_lane_ms'),
     ].join(', ')} from ${name} j where j.${c['status']} in (${list(OPEN_STATUSES)}) group by j.${c['queue']}`;
   });
   return selects.join(' union all ');

@@ -24,5 +24,6 @@ function jsonOf(value: unknown): string | null {
 function textOf(value: unknown): string | null {
   if (value === null) return 'null';
   if (Buffer.isBuffer(value)) return JSON.stringify(`\\x${value.toString('hex')}`);
-  return ['string', 'number', 'bigint', 'boolean'].includes(typeof value) ? JSON.stringify(String(value)) : null;
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? JSON.stringify(String(value)) : null;
 }

@@ -1,6 +1,10 @@
 // Lanes: rows of a class that share a workflow behave as if each had its own. Real PostgreSQL, real Temporal.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { SettingInputs } from '../../src/app/settings.ts';
 import { startTemporal } from '../../src/dev/index.ts';
 import { GiveUp, RetryAfter, type AsyncJob, type Task } from '../../src/index.ts';
 import { Brief, LANE_CLASSES, openShop, Parcel, Stamp, type Shop } from '../support/shop.ts';
@@ -320,7 +324,11 @@ describe('a lane', () => {
   it('leaves no workflow behind when there is nothing to do', async () => {
     using _ = shop.app.handle(Parcel, () => undefined);
     await (await Parcel.enqueue()).wait(PATIENCE);
-    await until(async () => (await all(openLanes(shop))).length === 0);
+    const lanes = await until(async () => {
+      const running = await all(openLanes(shop));
+      return running.length === 0 ? { running } : null;
+    });
+    expect(lanes.running).toEqual([]);
   });
 });
 
@@ -364,48 +372,74 @@ describe('two workers', () => {
 });
 
 describe('while Temporal is away', () => {
-  it('a lane that is open goes on, and the next one follows when it is back', async () => {
-    const temporal = await startTemporal({ cli: temporalCli(), ui: false });
-    await using _temporal = { [Symbol.asyncDispose]: () => temporal.stop() };
-    await using shop = await openShop({ classes: LANE_CLASSES, temporal: { address: temporal.address } });
+  async function openShopOfItsOwn(settings: SettingInputs = {}) {
+    const cleanUp = new AsyncDisposableStack();
+    const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-lanes-'));
+    cleanUp.defer(() => rm(folder, { recursive: true, force: true }));
+    const dbFile = path.join(folder, 'temporal.sqlite');
+    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile });
+    const servers = [first];
+    cleanUp.defer(async () => void (await Promise.all(servers.map((server) => server.stop()))));
+    const shop = await openShop({ classes: LANE_CLASSES, temporal: { address: first.address }, settings });
+    cleanUp.use(shop);
+    return {
+      shop,
+      goAway: () => first.kill9(),
+      async comeBack() {
+        servers.push(await startTemporal({ cli: temporalCli(), ui: false, dbFile, port: first.port }));
+      },
+      [Symbol.asyncDispose]: () => cleanUp.disposeAsync(),
+    };
+  }
+
+  it('a lane that is open goes on, and the next one takes its place when it is back', async () => {
+    await using stage = await openShopOfItsOwn();
+    const { shop } = stage;
     const { pass, open, inside } = gate();
     using _ = shop.app.handle(Parcel, (task, job) => (job.note === 'slow' ? pass(task) : undefined));
     await shop.work();
     const slow = await Parcel.enqueue({ note: 'slow' });
     await until(() => inside.has(slow.id));
-    await temporal.kill9();
+    await stage.goAway();
+    // Longer than the heartbeat timeout of a lane.
     for (let i = 0; i < 13; i++) {
       const quick = await Parcel.enqueue();
       expect(await quick.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
       await sleep(1_000);
     }
+    await stage.comeBack();
+    await slow.refresh();
+    await until(
+      async () => {
+        const quick = await Parcel.enqueue();
+        await quick.wait(PATIENCE);
+        return quick.runId !== slow.runId;
+      },
+      { timeoutMs: 40_000 },
+    );
     open();
-    expect(await slow.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
+    expect(await slow.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
   });
 
-  it.each([true, false])('whether jobs run without a workflow, the settings say: %s', async (lanesWithoutTemporal) => {
-    const temporal = await startTemporal({ cli: temporalCli(), ui: false });
-    await using _temporal = { [Symbol.asyncDispose]: () => temporal.stop() };
-    await using shop = await openShop({
-      classes: LANE_CLASSES,
-      temporal: { address: temporal.address },
-      settings: { lanesWithoutTemporal },
-    });
-    using _ = shop.app.handle(Parcel, () => undefined);
-    await shop.work();
-    await (await Parcel.enqueue()).wait(PATIENCE);
-    await until(async () => (await all(openLanes(shop))).length === 0);
-    await temporal.kill9();
+  it('jobs wait for a lane that is still to be opened', async () => {
+    await using stage = await openShopOfItsOwn();
+    using _ = stage.shop.app.handle(Parcel, () => undefined);
+    await stage.shop.work();
+    await stage.goAway();
     const job = await Parcel.enqueue();
-    if (lanesWithoutTemporal) {
-      expect(await job.wait(PATIENCE)).toMatchObject({
-        status: 'SUCCESS',
-        workflowId: null,
-        runId: expect.stringMatching(/^alone-/) as string,
-      });
-    } else {
-      await sleep(3_000);
-      expect(await job.refresh()).toMatchObject({ status: 'PENDING', attempt: 0 });
-    }
+    await sleep(3_000);
+    expect(await job.refresh()).toMatchObject({ status: 'PENDING', attempt: 0 });
+    await stage.comeBack();
+    expect(await job.wait({ timeout: '40 seconds' })).toMatchObject({ status: 'SUCCESS', attempt: 1 });
+  });
+
+  it('jobs run without a workflow where the settings say so', async () => {
+    await using stage = await openShopOfItsOwn({ lanesWithoutTemporal: true });
+    using _ = stage.shop.app.handle(Parcel, () => undefined);
+    await stage.shop.work();
+    await stage.goAway();
+    const job = await Parcel.enqueue();
+    expect(await job.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', workflowId: null });
+    expect(job.runId).toMatch(/^alone-/);
   });
 });
