@@ -92,7 +92,8 @@ describe('enqueue', () => {
       expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
       expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'job.value_invalid' });
       expect((results[3] as PromiseRejectedResult).reason).toMatchObject({ name: 'UniqueConstraintViolationException' });
-      for (const result of results) if (result.status === 'fulfilled') expect((await rowOf(result.value.id))?.status).toBe('PENDING');
+      const written = results.flatMap((result) => (result.status === 'fulfilled' ? [rowOf(result.value.id)] : []));
+      expect((await Promise.all(written)).map((row) => row?.status)).toEqual(['PENDING', 'PENDING']);
     });
 
     it('and its transaction’s are its own', async () => {
