@@ -37,7 +37,7 @@ export interface JobStorage {
   comment?: string;
 }
 
-const schemas = new WeakMap<object, { schema: EntitySchema; hasLaneIndexes?: boolean }>();
+const schemas = new WeakMap<object, EntitySchema>();
 
 /**
  * The base class to extend for a job with own columns, given as MikroORM property builders:
@@ -66,7 +66,7 @@ export function asyncJob<const P extends Record<string, any>>(
   } as never) as unknown as EntitySchema & { class: new () => AsyncJob };
   const base = schema.class;
   Object.defineProperty(base, 'jobType', { value: name, writable: true, configurable: true });
-  schemas.set(base, { schema });
+  schemas.set(base, schema);
   return base as unknown as JobBase<P>;
 }
 
@@ -111,16 +111,13 @@ function entityOf(jobClass: JobClass): EntitySchema {
     const decorated = Object.getOwnPropertyDescriptor(jobClass, MetadataStorage.META_SYMBOL)?.value as EntityMetadata | undefined;
     for (const [name, column] of decorated ? ownDefaultsOf(jobClass) : [])
       Object.assign(decorated!.properties, { [name]: { name, kind: ReferenceKind.SCALAR, ...column } });
-    if (decorated && hasLane(jobClass)) decorated.indexes.push(...(LANE_INDEXES as typeof decorated.indexes));
+    if (decorated) addLaneIndexes(jobClass, decorated.indexes);
     return jobClass as unknown as EntitySchema; // a decorated class is its own entity
   }
-  made.schema.setClass(jobClass as never);
-  for (const [name, column] of ownDefaultsOf(jobClass)) made.schema.addProperty(name as never, column.type as never, column as never);
-  if (hasLane(jobClass) && !made.hasLaneIndexes) {
-    made.hasLaneIndexes = true; // jobs() may be asked twice
-    for (const index of LANE_INDEXES) made.schema.addIndex(index as never);
-  }
-  return made.schema;
+  made.setClass(jobClass as never);
+  for (const [name, column] of ownDefaultsOf(jobClass)) made.addProperty(name as never, column.type as never, column as never);
+  addLaneIndexes(jobClass, made.meta.indexes);
+  return made;
 }
 
 /** Base columns with the class's own defaults, so that a row inserted by SQL lands in its queue, and in its place there, too. */
@@ -134,6 +131,11 @@ function ownDefaultsOf(jobClass: JobClass): [BaseProperty, { type: string }][] {
 
 function withDefault(name: BaseProperty, value: unknown): [BaseProperty, { type: string }] {
   return [name, { ...(baseColumn(name) as { type: string }), default: value } as { type: string }];
+}
+
+/** Once, although jobs() may be asked twice. */
+function addLaneIndexes(jobClass: JobClass, indexes: object[]): void {
+  if (hasLane(jobClass)) indexes.push(...LANE_INDEXES.filter((index) => !indexes.includes(index)));
 }
 
 function hasLane({ options }: JobClass): boolean {

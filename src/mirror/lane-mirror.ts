@@ -34,7 +34,7 @@ const CLAIM_TIMEOUT_MS = 5_000;
 
 export class LaneMirror extends PostgresJobMirror implements LaneRows {
   readonly #options: LaneMirrorOptions;
-  readonly #successes = new Map<string, Coalescer<Success, WriteResult>>();
+  readonly #successes: ReadonlyMap<string, Coalescer<Success, WriteResult>>;
   /** By their texts. */
   readonly #names = new Map<string, string>();
   #claims = 0;
@@ -42,6 +42,13 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
   constructor(options: LaneMirrorOptions) {
     super(options.pool, options.tables, options.library, options.applicationName, options.facts);
     this.#options = options;
+    // Here and not at the first success, whose context they would keep.
+    this.#successes = new Map(
+      [...options.tables].map(([jobType, table]) => [
+        jobType,
+        new Coalescer<Success, WriteResult>((successes) => this.#writeSuccesses(table, successes), ROWS_PER_STATEMENT),
+      ]),
+    );
   }
 
   async claim(request: LaneRequest): Promise<StartedRow[]> {
@@ -75,16 +82,7 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     const changes = changesDocument(this.#table(ref), end.own);
     if (changes === null) return super.succeeded(ref, end);
     const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
-    return this.#successesOf(ref.jobType).add({ ref, output, own: end.own, changes });
-  }
-
-  #successesOf(jobType: string): Coalescer<Success, WriteResult> {
-    let successes = this.#successes.get(jobType);
-    if (!successes) {
-      successes = new Coalescer((items) => this.#writeSuccesses(this.#table({ jobType }), items), ROWS_PER_STATEMENT);
-      this.#successes.set(jobType, successes);
-    }
-    return successes;
+    return this.#successes.get(ref.jobType)!.add({ ref, output, own: end.own, changes });
   }
 
   async #writeSuccesses(table: JobTable, successes: Success[]): Promise<PromiseSettledResult<WriteResult>[]> {
