@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SettingInputs } from '../../src/app/settings.ts';
 import { startTemporal } from '../../src/dev/index.ts';
+import { schemaDiff } from '../../src/inspect/schema-diff.ts';
 import { GiveUp, RetryAfter, type AsyncJob, type Task } from '../../src/index.ts';
 import { Brief, LANE_CLASSES, openShop, Parcel, Stamp, type Shop } from '../support/shop.ts';
 import { temporalCli } from '../support/servers.ts';
@@ -60,6 +61,10 @@ describe('a lane', () => {
   });
   afterAll(() => shop?.[Symbol.asyncDispose]());
   beforeEach(async () => void (await shop.db.query('truncate parcel, stamp, async_job_attempt')));
+
+  it('has tables that are as its class wants them', async () => {
+    expect(await schemaDiff(shop.app.orm)).toEqual([]);
+  });
 
   it('takes jobs from PENDING over STARTED to SUCCESS, and their rows know everything', async () => {
     using _ = shop.app.handle(Parcel, async (task, job) => {
