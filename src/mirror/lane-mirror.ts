@@ -29,6 +29,8 @@ interface Success {
 }
 
 const ROWS_PER_STATEMENT = 500;
+/** Per connection. */
+const PREPARED_MAX = 100;
 /** The answer to a claim is not waited for longer: no beat begins before it. */
 const CLAIM_TIMEOUT_MS = 5_000;
 
@@ -100,13 +102,15 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
 
   async #succeededMany(table: JobTable, successes: Success[]): Promise<WriteResult[]> {
     const own = [...new Set(successes.flatMap((success) => Object.keys(success.own)))].sort();
+    // In the order in which other statements about many jobs lock them.
+    const ordered = successes.toSorted((a, b) => (a.ref.id < b.ref.id ? -1 : 1));
     const rows = await this.#send(succeededManyStatement(table, own), [
-      successes.map(({ ref }) => ref.id),
-      successes.map(({ ref }) => ref.run),
-      successes.map(({ ref }) => ref.attempt),
-      successes.map(({ ref }) => ref.runId),
-      successes.map(({ output }) => output),
-      successes.map(({ changes }) => changes),
+      ordered.map(({ ref }) => ref.id),
+      ordered.map(({ ref }) => ref.run),
+      ordered.map(({ ref }) => ref.attempt),
+      ordered.map(({ ref }) => ref.runId),
+      ordered.map(({ output }) => output),
+      ordered.map(({ changes }) => changes),
     ]);
     const applied = new Set(rows.map(({ id }) => id as string));
     const others = successes.filter(({ ref }) => !applied.has(ref.id));
@@ -141,15 +145,18 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
       text,
       values,
       ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
-      ...(prepare ? { name: this.#nameOf(text) } : {}),
+      ...(prepare ? this.#nameOf(text) : {}),
     };
     return (await pool.query(query)).rows as Row[];
   }
 
-  #nameOf(text: string): string {
-    let name = this.#names.get(text);
-    if (!name) this.#names.set(text, (name = `asyncjob_lane_${this.#names.size}`));
-    return name;
+  /** Handlers that change now these and now those columns make many texts: the first ones are prepared. */
+  #nameOf(text: string): { name?: string } {
+    const known = this.#names.get(text);
+    if (known === undefined && this.#names.size >= PREPARED_MAX) return {};
+    const name = known ?? `asyncjob_lane_${this.#names.size}`;
+    this.#names.set(text, name);
+    return { name };
   }
 
   #table({ jobType }: { jobType: string }): JobTable {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { uniqueQueue } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import config from './fixtures/lanes/asyncjob.config.ts';
-import { Bane, Crumb } from './fixtures/lanes/jobs.ts';
+import { Bane, Crumb, Whirl } from './fixtures/lanes/jobs.ts';
 import { mostAtOnce, openApplication, type TestApplication } from './support/application.ts';
 import { fixture, PATIENCE_MS } from './support/cli.ts';
 
@@ -120,6 +120,18 @@ it('a worker that comes back from the dead writes nothing', async () => {
   await zombie.end();
   expect((await shop.db.query('select * from crumb where id = $1', [crumb.id])).rows[0]).toEqual(settled);
   expect(settled).toMatchObject({ status: 'SUCCESS', attempt: 2, crashes: 1, note: `done by ${second.pid} in attempt 2` });
+});
+
+it('jobs of a lane that block the event loop, for longer than the time to live, are nobody’s but their worker’s', async () => {
+  const queue = uniqueQueue();
+  const jobs = await Promise.all(Array.from({ length: 8 }, () => Whirl.enqueue({ forMs: 1_500 }, { queue })));
+  await using _first = await shop.readyWorker(['-Q', queue]);
+  await using _second = await shop.readyWorker(['-Q', queue]);
+  for (const job of jobs) {
+    await shop.settled(job);
+    expect(job).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
+    expect((await shop.happenings(job)).map(({ what }) => what)).toEqual(['began', 'ended']);
+  }
 });
 
 it('several processes share a queue, and no job runs twice', async () => {
