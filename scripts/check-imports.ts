@@ -25,6 +25,7 @@ export const IMPORT_MAP: Record<string, Rule> = {
   // Its writes join the caller's transaction, but every statement stands in the mirror.
   'src/enqueue': { folders: ['src/domain', 'src/entity', 'src/mirror'], packages: ['node', '@mikro-orm/*'] },
   'src/temporal': { folders: ['src/domain'], packages: ['node', ...TEMPORAL_CLIENT] },
+  'src/lanes': { folders: ['src/domain'], packages: ['node'] },
   'src/relay': { folders: ['src/domain'], packages: ['node'] },
   'src/worker': { folders: ['*'], packages: ['*', '@temporalio/*'] },
   'src/app': { folders: WIRED, packages: ['*'], types: ['@temporalio/client'], lazy: ['src/worker'] },

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import type { RunAttempt } from '../domain/attempt.ts';
 import type { ExecutionListing, JobEngine, Log } from '../domain/ports.ts';
 import type { Dispatcher } from '../enqueue/dispatcher.ts';
-import type { AttemptRegistry } from '../handlers/run-attempt.ts';
+import type { AttemptDependencies, AttemptRegistry } from '../handlers/run-attempt.ts';
 import type { HandlerTable } from '../handlers/handler-table.ts';
 import type { JobTable, LibraryTables } from '../mirror/job-table.ts';
 import type { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
@@ -28,4 +28,6 @@ export interface ApplicationParts {
   executions: ExecutionListing | null;
   temporal: TemporalConnection | null;
   runAttemptWith(registry: AttemptRegistry | null): RunAttempt;
+  /** What an attempt needs, for who runs one that has started already. */
+  attemptDependencies(registry: AttemptRegistry | null): AttemptDependencies;
 }

@@ -12,6 +12,8 @@ import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
 import { EngineCalls } from '../enqueue/engine-calls.ts';
+import { JobInserts } from '../enqueue/job-inserts.ts';
+import { LaneBell } from '../enqueue/lane-bell.ts';
 import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
 import { JobCommands } from '../enqueue/job-commands.ts';
 import { ManyJobs } from '../enqueue/many-jobs.ts';
@@ -25,8 +27,9 @@ import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
-import { runAttempt, type AttemptRegistry } from '../handlers/run-attempt.ts';
+import { runAttempt, type AttemptDependencies, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
+import { wakeLanesStatement } from '../mirror/statements.ts';
 import { ProgressWriter } from '../mirror/progress-writer.ts';
 import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
 import { reconcileOnce, type Reconciliation, type ReconcileOptions } from '../relay/reconcile-once.ts';
@@ -133,23 +136,20 @@ export class AsyncJobs implements Application, AsyncDisposable {
       log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),
     );
     const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '', facts);
+    const attemptDependencies = (registry: AttemptRegistry | null): AttemptDependencies => ({
+      application: app,
+      orm,
+      handlers,
+      mirror,
+      registry,
+      openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
+      isTransient: isTransientDatabaseError,
+      log,
+    });
     const runAttemptWith =
       (registry: AttemptRegistry | null): RunAttempt =>
       (host, invoke) =>
-        runAttempt(
-          host,
-          {
-            application: app,
-            orm,
-            handlers,
-            mirror,
-            registry,
-            openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
-            isTransient: isTransientDatabaseError,
-            log,
-          },
-          invoke,
-        );
+        runAttempt(host, attemptDependencies(registry), invoke);
     const { engine, executions, temporal } = await openEngine(config, settings, handlers, runAttemptWith);
     const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
     const parts: ApplicationParts = {
@@ -167,13 +167,14 @@ export class AsyncJobs implements Application, AsyncDisposable {
       executions,
       temporal,
       runAttemptWith,
+      attemptDependencies,
     };
     const app: AsyncJobs = new AsyncJobs(config, parts, opened.isOurs, handlersFolder);
     return app;
   }
 
   private constructor(config: Config, parts: ApplicationParts, ormIsOurs: boolean, handlersFolder: ConnectOptions['handlersFolder']) {
-    const { orm, tables, dispatcher, engine, mirror, handlers, settings } = parts;
+    const { orm, tables, dispatcher, engine, mirror, handlers, pool, settings } = parts;
     this.name = parts.name;
     this.#config = config;
     this.#parts = parts;
@@ -184,7 +185,15 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const commands = {
       orm,
       tables,
-      engineCalls: new EngineCalls({ engine, dispatcher, afterCommit, inline }),
+      engineCalls: new EngineCalls({
+        engine,
+        dispatcher,
+        afterCommit,
+        laneBell: new LaneBell({ notify: (queue) => pool.query(wakeLanesStatement, [queue]), track: (work) => dispatcher.track(work) }),
+        // The inline engine runs jobs where they are enqueued.
+        inLanes: (jobType) => !inline && tables.get(jobType)?.lane !== null,
+        inline,
+      }),
       afterCommit,
       databaseErrors: DATABASE_ERRORS,
       check: (jobClass: JobClass, willRun: boolean) => {
@@ -198,7 +207,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
         }
       },
     };
-    this.#commands = new JobCommands(commands);
+    this.#commands = new JobCommands({ ...commands, inserts: new JobInserts(orm, isTransientDatabaseError) });
     this.#manyJobs = new ManyJobs(commands);
     const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
     this.#ownColumns = ownColumns;

@@ -3,7 +3,7 @@
 import type { MikroORM, Options } from '@mikro-orm/postgresql';
 import { unknownName } from '../entity/closest-name.ts';
 import { invalidSettings, isObject, shown } from '../entity/invalid-settings.ts';
-import { problemsOfJobOptions, type JobOptions } from '../entity/job-options.ts';
+import { problemsOfDefaults, type JobOptions } from '../entity/job-options.ts';
 import type { TemporalOptions } from '../temporal/connection.ts';
 import type { AsyncJobs } from './async-jobs.ts';
 import { ENGINES, type Engine } from './settings.ts';
@@ -47,7 +47,7 @@ export interface Config {
    */
   engine?: Engine;
   /** Job options for every class; a class's own come on top. */
-  defaults?: JobOptions;
+  defaults?: Omit<JobOptions, 'lane'>;
 }
 
 /**
@@ -86,7 +86,7 @@ const CHECKS = {
   setup: (value) => (typeof value === 'function' ? undefined : `${shown(value)} is no function`),
   temporal: (value) => (isObject(value) ? undefined : `${shown(value)} is no object: write { address: 'localhost:7233' }`),
   engine: (value) => (ENGINES.includes(value as Engine) ? undefined : unknownName(String(value), ENGINES)),
-  defaults: (value) => problemsOfJobOptions(value, 'defaults'),
+  defaults: problemsOfDefaults,
 } satisfies Record<keyof Config, Check>;
 
 function problemsOfConfig(config: unknown): string[] {

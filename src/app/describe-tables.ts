@@ -20,14 +20,14 @@ export function describeTables(orm: MikroORM, handlers: HandlerTable): Pick<Appl
       );
     }
   }
-  const schema = orm.config.get('schema');
+  const defaultSchema = orm.config.get('schema');
   const tables = new Map<string, JobTable>();
   const problems: string[] = [];
-  for (const { jobType, jobClass } of handlers.types.values()) {
+  for (const { jobType, jobClass, policy } of handlers.types.values()) {
     const meta = metadata.get(jobClass as never);
     problems.push(...problemsOfColumns(meta));
-    tables.set(jobType, jobTableOf(jobType, meta, schema));
+    tables.set(jobType, jobTableOf(jobType, meta, { defaultSchema, policy }));
   }
   if (problems.length > 0) throw invalidSettings('own columns', problems);
-  return { tables, library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema) };
+  return { tables, library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, defaultSchema) };
 }

@@ -117,6 +117,12 @@ export const SETTINGS = {
     default: true,
     help: 'Whether a worker hears of revocations at once, on a connection of its own (LISTEN), or within two seconds: false behind a pooler that pools transactions',
   }),
+  lanesWithoutTemporal: setting<boolean>({
+    env: 'ASYNCJOB_LANES_WITHOUT_TEMPORAL',
+    parse: yesOrNo,
+    default: false,
+    help: 'Whether a worker opens lanes also while Temporal is away; a lane that is open goes on in any case',
+  }),
   appFile: setting<string | null>({
     env: 'ASYNCJOB_APP',
     option: '--app',

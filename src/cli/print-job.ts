@@ -143,8 +143,8 @@ function firstLine(text: string): string {
   return line.length > 200 ? `${line.slice(0, 199)}…` : line;
 }
 
-function temporalOf({ temporal, status, run }: JobReport, screen: Screen): string[] {
-  if (temporal === null) return run === 0 || status === 'REVOKED' ? [] : ['  not dispatched'];
+function temporalOf({ temporal, status, run, inLanes }: JobReport, screen: Screen): string[] {
+  if (temporal === null) return run === 0 || status === 'REVOKED' ? [] : [inLanes ? '  waits for a lane' : '  not dispatched'];
   const { namespace, taskQueue, workflowId, runId, link, address } = temporal;
   const facts = table(
     [

@@ -17,6 +17,16 @@ export interface JobPolicy {
   /** What becomes of a run that Temporal does not know any more, although it may have begun. */
   whenLost: WhenLost;
   engine: TemporalEngine;
+  /** Many jobs share a workflow; `null`: each has its own. */
+  lane: LanePolicy | null;
+}
+
+/** How jobs of a class run in lanes. */
+export interface LanePolicy {
+  /** Jobs of the class at the same time, in each worker. */
+  concurrency: number;
+  /** How long a lane waits for further jobs before it ends. */
+  lingerMs: number;
 }
 
 /** How Temporal executes jobs: a workflow around each attempt, or the activity alone. */
@@ -42,4 +52,10 @@ export const DEFAULT_POLICY: JobPolicy = {
   priority: null,
   whenLost: 'rerun',
   engine: 'workflow',
+  lane: null,
 };
+
+export const DEFAULT_LANE: LanePolicy = { concurrency: 20, lingerMs: 1_000 };
+
+/** Of a lane's job that was given none; Temporal's own for jobs with a workflow of their own. */
+export const LANE_PRIORITY = 3;

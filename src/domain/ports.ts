@@ -83,6 +83,37 @@ export interface JobMirror {
   finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult>;
 }
 
+/** A row that is STARTED by this attempt: run the handler. */
+export interface StartedRow {
+  ref: AttemptRef;
+  row: Row;
+}
+
+/** What a lane asks of a queue. */
+export interface LaneRequest {
+  jobType: string;
+  queue: string;
+  worker: string;
+  /** Ids of the jobs that run in this process, in whatever way: left alone. */
+  running: readonly string[];
+  limit: number;
+  /** The lane's execution, as it will stand on the rows. */
+  runId: string;
+  /** `null`: it runs without a workflow. */
+  workflowId: string | null;
+  crashRetries: number;
+}
+
+/** From where a lane has its rows. Nothing but the answer says which ones it has. */
+export interface LaneRows {
+  /** The next PENDING ones, STARTED by this lane. */
+  claim(request: LaneRequest): Promise<StartedRow[]>;
+  /** STARTED ones that nobody is at work on; settles those that were to be revoked, or crashed too often. */
+  takeOver(request: LaneRequest): Promise<StartedRow[]>;
+  /** Whether either would find something. */
+  hasWork(request: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean>;
+}
+
 /** What became of a run whose execution is gone, and what its dispatch needs. */
 export interface NextRun extends Omit<CommittedRun, keyof JobRef> {
   status: 'PENDING' | 'REVOKED';

@@ -11,19 +11,28 @@ import { jobTypeOf } from '../entity/job-class.ts';
 import { UUID } from '../entity/job-reads.ts';
 import type { EnqueueOptions, JobClass } from '../entity/job-types.ts';
 import { refuseUnsavedRelations } from '../entity/own-changes.ts';
+import type { LaneTable } from '../mirror/job-table.ts';
 
 /** Lifecycle columns that an INSERT sets: those of a job that is enqueued with it. */
-export type InitialState = Partial<Record<'status' | 'run' | 'queue' | 'runAt' | 'priority' | 'enqueuedAt', unknown>>;
+export type InitialState = Partial<Record<'status' | 'run' | 'queue' | 'runAt' | 'priority' | 'enqueuedAt' | 'nextAttemptAt', unknown>>;
+
+/** Of a job that is created, and enqueued later. */
+export function newState(lane: LaneTable | null): InitialState {
+  return lane ? { priority: lane.priority } : {};
+}
 
 /** Of a job that is inserted as PENDING. */
-export function initialState(options: EnqueueOptions): InitialState {
+export function initialState(options: EnqueueOptions, lane: LaneTable | null): InitialState {
+  const startAt = notBefore(options);
   return {
+    ...newState(lane),
     status: 'PENDING',
     run: 1,
     enqueuedAt: raw('now()'),
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.priority === undefined ? {} : { priority: options.priority }),
-    runAt: notBefore(options),
+    runAt: startAt,
+    ...(lane ? { nextAttemptAt: startAt } : {}),
   };
 }
 
@@ -59,14 +68,6 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
   Object.assign(job, initial);
   refuseUnsavedRelations(job);
   return job;
-}
-
-/** One INSERT; the job is then managed by `em`. */
-export async function insertJob(em: EntityManager, job: AsyncJob): Promise<void> {
-  await em.insert(job as never);
-  // Both were now() of the same statement: by the database's clock, like every other time on the row.
-  if (job.enqueuedAt) Object.assign(job, { enqueuedAt: job.createdAt });
-  em.merge(job as never);
 }
 
 /** One INSERT for all; nobody manages them. (em.insertMany would split it by MikroORM's own batch size.) */

@@ -5,11 +5,15 @@ import { isAsyncJobError } from '../domain/errors.ts';
 import type { CommittedRun, JobEngine, RunRef } from '../domain/ports.ts';
 import type { AfterCommit } from './after-commit.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { LaneBell } from './lane-bell.ts';
 
 export interface EngineCallsParts {
   engine: JobEngine;
   dispatcher: Dispatcher;
   afterCommit: AfterCommit;
+  laneBell: LaneBell;
+  /** Whether jobs of the type run in lanes: then the engine knows nothing of them. */
+  inLanes(jobType: string): boolean;
   /** The engine runs the job where it is enqueued: wait for it even in a transaction's commit. */
   inline: boolean;
 }
@@ -30,14 +34,29 @@ export class EngineCalls {
     this.#parts = parts;
   }
 
-  /** After the outermost commit; outside of a transaction now. */
+  /** After the outermost commit; outside of a transaction now. All of one job type. */
   dispatch(em: EntityManager, runs: readonly CommittedRun[]): Promise<void> {
+    const [first] = runs;
+    if (first && this.#parts.inLanes(first.jobType)) return this.#ring(em, runs);
     return this.#committed(em, runs, async (run) => (await this.#parts.dispatcher.dispatch(run)) !== 'away');
   }
 
   /** The same for executions to stop. */
   stop(em: EntityManager, runs: readonly RunRef[], how: Stop): Promise<void> {
+    const [first] = runs;
+    // Its lane hears of it from the row.
+    if (first && this.#parts.inLanes(first.jobType)) return Promise.resolve();
     return this.#committed(em, runs, (run) => this.#stop(run, how));
+  }
+
+  async #ring(em: EntityManager, runs: readonly CommittedRun[]): Promise<void> {
+    const { afterCommit, laneBell } = this.#parts;
+    const now = Date.now();
+    const due = runs.filter(({ runAt }) => runAt === null || runAt.getTime() <= now);
+    const ring = () => {
+      for (const { queue } of due) laneBell.ring(queue);
+    };
+    if (!afterCommit.add(em, ring)) ring();
   }
 
   async #stop(run: RunRef, { terminate, reason }: Stop): Promise<boolean> {

@@ -13,15 +13,17 @@ import { enqueueStatement, retryStatement, revokeStatement } from '../mirror/sta
 import type { AfterCommit } from './after-commit.ts';
 import { checkEnqueueOptions, checkRevokeOptions } from './check-options.ts';
 import { committedRunOf, mayHaveExecution } from './committed-run.ts';
-import { buildJob, initialState, insertJob, notBefore } from './create-job.ts';
+import { buildJob, initialState, newState, notBefore } from './create-job.ts';
 import { orCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import { entityManagerFor } from './entity-manager.ts';
 import { execute, idArray } from './execute.ts';
+import type { JobInserts } from './job-inserts.ts';
 
 export interface JobCommandsParts {
   orm: MikroORM;
   tables: ReadonlyMap<string, JobTable>;
+  inserts: JobInserts;
   engineCalls: EngineCalls;
   afterCommit: AfterCommit;
   databaseErrors: DatabaseErrorKinds;
@@ -40,8 +42,8 @@ export class JobCommands {
     this.#parts.check(jobClass, false);
     const em = entityManagerFor(this.#parts.orm, null, given);
     return this.#orCallerError(jobClass, async () => {
-      const job = buildJob(em, jobClass, data, {});
-      await insertJob(em, job);
+      const job = buildJob(em, jobClass, data, newState(this.#table(jobClass).lane));
+      await this.#parts.inserts.insert(em, job);
       return job;
     });
   }
@@ -51,8 +53,8 @@ export class JobCommands {
     this.#parts.check(jobClass, true);
     const em = entityManagerFor(this.#parts.orm, null, options.em);
     const job = await this.#orCallerError(jobClass, async () => {
-      const built = buildJob(em, jobClass, data, initialState(options));
-      await insertJob(em, built);
+      const built = buildJob(em, jobClass, data, initialState(options, this.#table(jobClass).lane));
+      await this.#parts.inserts.insert(em, built);
       return built;
     });
     await this.#parts.engineCalls.dispatch(em, [committedRunOf(job)]);

@@ -38,6 +38,7 @@ export class ManyJobs {
     checkEnqueueOptions(options);
     this.#parts.check(jobClass, true);
     const outer = entityManagerFor(this.#parts.orm, null, options.em);
+    const { lane } = this.#table(jobClass);
     const runs: CommittedRun[] = [];
     let ofRows: { error: unknown } | undefined;
     const given = passedOn(rows, (error) => (ofRows = { error }));
@@ -45,7 +46,7 @@ export class ManyJobs {
       for (const chunk of chunksOf(given, ROWS_AT_ONCE)) {
         // A fork that shares the transaction: the caller's identity map does not grow by every row.
         const fork = em.fork({ keepTransactionContext: true });
-        const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options)));
+        const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options, lane)));
         await insertJobs(fork, jobClass, jobs);
         runs.push(...jobs.map(committedRunOf));
       }

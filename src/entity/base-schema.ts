@@ -72,3 +72,9 @@ export const AsyncJobSchema = new EntitySchema<AsyncJob>({
     { properties: ['id'], where: { status: { $in: [...OPEN_STATUSES] } } },
   ] as never,
 });
+
+/** From which lanes claim: what waits, and what is to be tried again or waits for its time. Of classes with lanes only. */
+export const LANE_INDEXES: readonly object[] = [
+  { properties: ['queue', 'priority', 'enqueuedAt'], where: { status: 'PENDING', nextAttemptAt: null } },
+  { properties: ['queue', 'nextAttemptAt'], where: { status: 'PENDING', nextAttemptAt: { $ne: null } } },
+];

@@ -9,11 +9,12 @@ import {
   type InferEntityFromProperties,
 } from '@mikro-orm/core';
 import { AsyncJobError } from '../domain/errors.ts';
+import { LANE_PRIORITY } from '../domain/job-policy.ts';
 import { AsyncJob } from './async-job.ts';
 import { AsyncJobAttempt, AttemptSchema } from './async-job-attempt.ts';
 import { AsyncJobView, AsyncJobViewSchema } from './async-job-view.ts';
 import { AsyncJobWorker, WorkerSchema } from './async-job-worker.ts';
-import { AsyncJobSchema, baseColumn } from './base-schema.ts';
+import { AsyncJobSchema, baseColumn, LANE_INDEXES, type BaseProperty } from './base-schema.ts';
 import type { Columns, JobClass } from './job-types.ts';
 
 /** The own columns as the class has them. */
@@ -36,7 +37,7 @@ export interface JobStorage {
   comment?: string;
 }
 
-const schemas = new WeakMap<object, { schema: EntitySchema; jobType: string }>();
+const schemas = new WeakMap<object, EntitySchema>();
 
 /**
  * The base class to extend for a job with own columns, given as MikroORM property builders:
@@ -65,7 +66,7 @@ export function asyncJob<const P extends Record<string, any>>(
   } as never) as unknown as EntitySchema & { class: new () => AsyncJob };
   const base = schema.class;
   Object.defineProperty(base, 'jobType', { value: name, writable: true, configurable: true });
-  schemas.set(base, { schema, jobType: name });
+  schemas.set(base, schema);
   return base as unknown as JobBase<P>;
 }
 
@@ -108,19 +109,37 @@ function entityOf(jobClass: JobClass): EntitySchema {
       );
     }
     const decorated = Object.getOwnPropertyDescriptor(jobClass, MetadataStorage.META_SYMBOL)?.value as EntityMetadata | undefined;
-    const queue = queueOf(jobClass);
-    if (decorated && queue) Object.assign(decorated.properties, { queue: { name: 'queue', kind: ReferenceKind.SCALAR, ...queue } });
+    for (const [name, column] of decorated ? ownDefaultsOf(jobClass) : [])
+      Object.assign(decorated!.properties, { [name]: { name, kind: ReferenceKind.SCALAR, ...column } });
+    if (decorated) addLaneIndexes(jobClass, decorated.indexes);
     return jobClass as unknown as EntitySchema; // a decorated class is its own entity
   }
-  made.schema.setClass(jobClass as never);
-  const queue = queueOf(jobClass);
-  if (queue) made.schema.addProperty('queue' as never, 'text' as never, queue as never);
-  return made.schema;
+  made.setClass(jobClass as never);
+  for (const [name, column] of ownDefaultsOf(jobClass)) made.addProperty(name as never, column.type as never, column as never);
+  addLaneIndexes(jobClass, made.meta.indexes);
+  return made;
 }
 
-/** The column with the class's own default, so that a row inserted by SQL lands in its queue, too; null when it has none. */
-function queueOf(jobClass: JobClass): object | null {
-  return jobClass.defaultQueue === AsyncJob.defaultQueue ? null : { ...baseColumn('queue'), default: jobClass.defaultQueue };
+/** Base columns with the class's own defaults, so that a row inserted by SQL lands in its queue, and in its place there, too. */
+function ownDefaultsOf(jobClass: JobClass): [BaseProperty, { type: string }][] {
+  const { defaultQueue, options } = jobClass;
+  return [
+    ...(defaultQueue === AsyncJob.defaultQueue ? [] : [withDefault('queue', defaultQueue)]),
+    ...(hasLane(jobClass) ? [withDefault('priority', options.priority ?? LANE_PRIORITY)] : []),
+  ];
+}
+
+function withDefault(name: BaseProperty, value: unknown): [BaseProperty, { type: string }] {
+  return [name, { ...(baseColumn(name) as { type: string }), default: value } as { type: string }];
+}
+
+/** Once, although jobs() may be asked twice. */
+function addLaneIndexes(jobClass: JobClass, indexes: object[]): void {
+  if (hasLane(jobClass)) indexes.push(...LANE_INDEXES.filter((index) => !indexes.includes(index)));
+}
+
+function hasLane({ options }: JobClass): boolean {
+  return Boolean(options.lane);
 }
 
 function* parentsOf(jobClass: object): Generator<object> {

@@ -1,5 +1,14 @@
 // How the jobs of a class run, as people write it, and its resolution to the numbers that everything inside reads.
-import { DEFAULT_POLICY, TEMPORAL_ENGINES, WHEN_LOST, type JobPolicy, type TemporalEngine, type WhenLost } from '../domain/job-policy.ts';
+import {
+  DEFAULT_LANE,
+  DEFAULT_POLICY,
+  TEMPORAL_ENGINES,
+  WHEN_LOST,
+  type JobPolicy,
+  type LanePolicy,
+  type TemporalEngine,
+  type WhenLost,
+} from '../domain/job-policy.ts';
 import { unknownName } from './closest-name.ts';
 import { problemOfDuration, toMilliseconds, type Duration } from './duration.ts';
 import { invalidSettings, isObject, shown } from './invalid-settings.ts';
@@ -44,6 +53,22 @@ export interface RetryOptions {
    * @default []
    */
   nonRetryable?: readonly string[];
+}
+
+/** How many jobs a lane runs at the same time, and how long it stays. */
+export interface LaneOptions {
+  /**
+   * Jobs of the class that run at the same time in each worker; the worker's own `concurrency` does not count them.
+   *
+   * @default 20
+   */
+  concurrency?: number;
+  /**
+   * How long a lane waits for further jobs before it ends.
+   *
+   * @default '1s'
+   */
+  linger?: Duration;
 }
 
 /**
@@ -103,6 +128,14 @@ export interface JobOptions {
    * @default 'workflow', or what the application's `engine` says
    */
   engine?: TemporalEngine;
+  /**
+   * For many small jobs, of seconds at most: instead of a workflow per job, each worker runs the jobs of a queue in one
+   * workflow, a lane. Row, retries, revocation, progress and history are the same; Temporal's UI shows the lane, not the job.
+   * Such a class has two more indexes, and no `totalTimeout`. Not among the configuration's `defaults`.
+   *
+   * @default false
+   */
+  lane?: boolean | LaneOptions;
 }
 
 /** Says what is wrong with a value, or nothing. */
@@ -121,6 +154,11 @@ const RETRY_CHECKS = {
       : `${name}: ${shown(value)} is no list of error names or codes: write ['ValidationError', …]`,
 } satisfies Record<keyof RetryOptions, Check>;
 
+const LANE_CHECKS = {
+  concurrency: wholeNumber(1),
+  linger: duration(0),
+} satisfies Record<keyof LaneOptions, Check>;
+
 const CHECKS = {
   retry: (value, name) => (isObject(value) ? undefined : `${name}: ${shown(value)} is no object: write { maximumAttempts: 3 }`),
   runTimeout: orNull(duration(1)),
@@ -135,6 +173,10 @@ const CHECKS = {
     TEMPORAL_ENGINES.includes(value as TemporalEngine) ? undefined : `${name}: ${shown(value)} is neither 'workflow' nor 'activity'`,
   whenLost: (value, name) =>
     WHEN_LOST.includes(value as WhenLost) ? undefined : `${name}: ${shown(value)} is neither 'rerun' nor 'report'`,
+  lane: (value, name) =>
+    typeof value === 'boolean' || isObject(value)
+      ? undefined
+      : `${name}: ${shown(value)} is neither a boolean nor an object: write true, or { concurrency: 60 }`,
 } satisfies Record<keyof JobOptions, Check>;
 
 /** Everything that is wrong with `options`; each problem begins with the name of the option, under `prefix`. */
@@ -142,6 +184,16 @@ export function problemsOfJobOptions(options: unknown, prefix: string): string[]
   if (!isObject(options)) return [`${prefix}: ${shown(options)} is no object of job options`];
   const problems = problemsOf(options, CHECKS, prefix);
   if (isObject(options.retry)) problems.push(...problemsOf(options.retry, RETRY_CHECKS, `${prefix}.retry`));
+  if (isObject(options.lane)) problems.push(...problemsOf(options.lane, LANE_CHECKS, `${prefix}.lane`));
+  return problems;
+}
+
+/** The same for the configuration's `defaults`. */
+export function problemsOfDefaults(defaults: unknown): string[] {
+  const problems = problemsOfJobOptions(defaults, 'defaults');
+  // Its table's indexes are those of the class, which knows nothing of a configuration.
+  if (isObject(defaults) && defaults.lane !== undefined)
+    problems.push('defaults.lane: belongs to a class: static options = { lane: true }');
   return problems;
 }
 
@@ -159,7 +211,7 @@ function problemsOf(values: Record<string, unknown>, checks: Record<string, Chec
  * @throws AsyncJobError `settings.invalid`, listing every problem of both
  */
 export function resolveJobOptions(own: JobOptions, defaults: JobOptions, jobType: string): JobPolicy {
-  const problems = [...problemsOfJobOptions(defaults, 'defaults'), ...problemsOfJobOptions(own, `${jobType}.options`)];
+  const problems = [...problemsOfDefaults(defaults), ...problemsOfJobOptions(own, `${jobType}.options`)];
   if (problems.length > 0) throw invalidSettings(`job options of '${jobType}'`, problems);
 
   const options = { ...given(defaults), ...given(own) };
@@ -171,6 +223,12 @@ export function resolveJobOptions(own: JobOptions, defaults: JobOptions, jobType
   if (maximumIntervalMs < initialIntervalMs) {
     throw invalidSettings(`job options of '${jobType}'`, [
       `retry.maximumInterval (${shown(retry.maximumInterval)}) is shorter than retry.initialInterval (${shown(retry.initialInterval ?? policy.initialIntervalMs)})`,
+    ]);
+  }
+  const lane = laneOf(own.lane);
+  if (lane !== null && (options.totalTimeout ?? null) !== null) {
+    throw invalidSettings(`job options of '${jobType}'`, [
+      'totalTimeout: nobody watches it in a lane: give totalTimeout: null, and runTimeout for an attempt',
     ]);
   }
   return {
@@ -189,7 +247,14 @@ export function resolveJobOptions(own: JobOptions, defaults: JobOptions, jobType
     priority: options.priority ?? DEFAULT_POLICY.priority,
     whenLost: options.whenLost ?? DEFAULT_POLICY.whenLost,
     engine: options.engine ?? DEFAULT_POLICY.engine,
+    lane,
   };
+}
+
+function laneOf(lane: JobOptions['lane']): LanePolicy | null {
+  if (lane === undefined || lane === false) return null;
+  const { concurrency, linger } = lane === true ? {} : lane;
+  return { concurrency: concurrency ?? DEFAULT_LANE.concurrency, lingerMs: milliseconds(linger, DEFAULT_LANE.lingerMs) };
 }
 
 /** Without names whose value is undefined, so that these do not hide a default. */

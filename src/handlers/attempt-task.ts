@@ -19,7 +19,7 @@ interface AttemptTaskParts {
   em: EntityManager;
   progress: ProgressSink;
   signal: AbortSignal;
-  log: Log;
+  log: () => Log;
   mirror: JobMirror;
   /** Repeats a write while PostgreSQL is away and the handler shall go on. */
   untilWritten<R>(write: () => Promise<R>): Promise<R>;
@@ -59,7 +59,7 @@ export class AttemptTask implements Task {
     return this.#parts.em;
   }
   get log(): Log {
-    return this.#parts.log;
+    return this.#parts.log();
   }
   get info(): unknown {
     return this.#parts.host.info;

@@ -7,7 +7,7 @@ import { AsyncJob } from '../entity/async-job.ts';
 import { registeredHandlers, type RegisteredHandler } from '../entity/handler-registry.ts';
 import { invalidSettings } from '../entity/invalid-settings.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
-import { problemsOfJobOptions, resolveJobOptions, type JobOptions } from '../entity/job-options.ts';
+import { problemsOfDefaults, problemsOfJobOptions, resolveJobOptions, type JobOptions } from '../entity/job-options.ts';
 import { problemsOfStatics } from '../entity/job-statics.ts';
 import type { JobClass, JobHandler } from '../entity/job-types.ts';
 
@@ -102,7 +102,7 @@ function jobClassesOf(orm: MikroORM): JobClass[] {
 /** Of all classes at once, so that nobody repairs them one start at a time. */
 function refuseWrongOptions(classes: readonly JobClass[], defaults: JobOptions): void {
   const problems = [
-    ...problemsOfJobOptions(defaults, 'defaults'),
+    ...problemsOfDefaults(defaults),
     ...classes.flatMap((jobClass) => [
       ...problemsOfStatics(jobClass),
       ...problemsOfJobOptions(jobClass.options, `${jobTypeOf(jobClass)}.options`),

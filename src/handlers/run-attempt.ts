@@ -49,6 +49,8 @@ export interface AttemptDependencies {
   openProgress(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void; failed(error: unknown): void }): ProgressSink;
   isTransient(error: unknown): boolean;
   log: Log;
+  /** At which level it is said that an attempt started, succeeded, or ended as it was asked to. @default 'info' */
+  routineLevel?: 'info' | 'debug';
 }
 
 const LOOK_AGAIN_MS = 1_000;
@@ -83,6 +85,28 @@ export async function runAttempt(host: AttemptHost, deps: AttemptDependencies, i
   }
 }
 
+/** An attempt that is under way. */
+export interface RunningAttempt {
+  /** When the handler has really returned; its end may still have to be written. Never rejects. */
+  handlerEnded: Promise<void>;
+  /** Rejects when the row could not be written. */
+  ended: Promise<AttemptEnd>;
+}
+
+/** Runs an attempt whose row is STARTED by it already, and which is listed until it has ended: a lane's. */
+export function runStarted(host: AttemptHost, row: Row, deps: AttemptDependencies): RunningAttempt {
+  const { ref } = host;
+  const jobType = deps.handlers.types.get(ref.jobType)!;
+  const registered = deps.handlers.handlerOf(jobType.jobClass);
+  if (!registered) {
+    const lost = deps.mirror.handedBack(ref, 'lost').then((): AttemptEnd => ({ kind: 'handedBack', reason: 'lost' }));
+    return { handlerEnded: Promise.resolve(), ended: lost };
+  }
+  const attempt = new Attempt(host, deps, jobType, registered);
+  const ended = attempt.run(row, (runHandler) => runHandler());
+  return { handlerEnded: attempt.handlerEnded, ended };
+}
+
 async function missingHandler(host: AttemptHost, deps: AttemptDependencies): Promise<AttemptEnd> {
   const known = deps.handlers.handled().map(({ jobType }) => jobType);
   const { ref, queue } = host;
@@ -99,7 +123,8 @@ class Attempt {
   readonly #type: JobType;
   readonly #registered: RegisteredHandler;
   readonly #stop = new AbortController();
-  readonly #log: Log;
+  readonly #forgetHost: () => void;
+  #ownLog: Log | undefined;
   /** Settles when the handler has really returned, which may be after the attempt was given up. */
   handlerEnded: Promise<void> = Promise.resolve();
 
@@ -108,13 +133,26 @@ class Attempt {
     this.#deps = deps;
     this.#type = type;
     this.#registered = registered;
-    const { jobType, id, run, attempt } = host.ref;
-    this.#log = deps.log.child({ jobType, jobId: id, run, attempt });
-    follow(host.signal, () => this.#abort((host.signal.reason as AttemptStopped).reason ?? 'cancelled'));
+    this.#forgetHost = follow(host.signal, () => this.#abort((host.signal.reason as AttemptStopped).reason ?? 'cancelled'));
   }
 
   get #ref(): AttemptRef {
     return this.#host.ref;
+  }
+
+  get #fields(): object {
+    const { jobType, id, run, attempt } = this.#ref;
+    return { jobType, jobId: id, run, attempt };
+  }
+
+  /** Made when something is to be said: a small job has nothing to say. */
+  get #log(): Log {
+    return (this.#ownLog ??= this.#deps.log.child(this.#fields));
+  }
+
+  #routine(message: string, fields: object = {}): void {
+    const { log, routineLevel = 'info' } = this.#deps;
+    log[routineLevel]({ ...this.#fields, ...fields }, message);
   }
 
   #abort(reason: StopReason): void {
@@ -179,10 +217,14 @@ class Attempt {
     }
   }
 
-  run(row: Row, invoke: Invoke): Promise<AttemptEnd> {
+  async run(row: Row, invoke: Invoke): Promise<AttemptEnd> {
     const { application, orm } = this.#deps;
-    this.#log.info({}, 'started');
-    return runInApplication(application, () => RequestContext.create(orm.em, () => this.#runInContext(row, invoke)));
+    this.#routine('started');
+    try {
+      return await runInApplication(application, () => RequestContext.create(orm.em, () => this.#runInContext(row, invoke)));
+    } finally {
+      this.#forgetHost();
+    }
   }
 
   async #runInContext(row: Row, invoke: Invoke): Promise<AttemptEnd> {
@@ -203,7 +245,7 @@ class Attempt {
       em,
       progress,
       signal: this.#stop.signal,
-      log: this.#log,
+      log: () => this.#log,
       mirror: this.#deps.mirror,
       untilWritten,
       overtaken: () => this.#abort('overtaken'),
@@ -236,6 +278,7 @@ class Attempt {
       () => undefined,
       () => undefined,
     );
+    if (this.#type.policy.runTimeoutMs === null) return handler;
     const ignored = new Promise<never>((_, reject) => {
       follow(this.#stop.signal, () => {
         if (this.#stopReason !== 'time_limit') return;
@@ -269,7 +312,7 @@ class Attempt {
       this.#log.warn({}, 'finished, but another attempt or a revocation has taken the row: the result is dropped');
       return { kind: 'refused', why: 'overtaken before the result was written' };
     }
-    this.#log.info({}, 'succeeded');
+    this.#routine('succeeded');
     return { kind: 'succeeded' };
   }
 
@@ -329,13 +372,13 @@ class Attempt {
     const end = await this.#untilWritten(() => this.#deps.mirror.handedBack(this.#ref, reason));
     const taken = this.#taken(end);
     if (taken) return taken;
-    this.#log.info({ reason }, 'handed back');
+    this.#routine('handed back', { reason });
     return { kind: 'handedBack', reason };
   }
 
   #taken({ result, status }: EndResult): AttemptEnd | null {
     if (status === 'REVOKED') {
-      this.#log.info({}, 'revoked');
+      this.#routine('revoked');
       return { kind: 'revoked' };
     }
     return result === 'stale' ? { kind: 'refused', why: `another attempt has taken the row (it is ${status ?? 'gone'})` } : null;

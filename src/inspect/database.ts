@@ -114,6 +114,8 @@ function toOpenJobs(row: Row): OpenJobs {
     oldestUndispatchedMs: numberOrNull(row['oldest_undispatched_ms']),
     handlerMissing: Number(row['handler_missing']),
     oldestHandlerMissingMs: numberOrNull(row['oldest_handler_missing_ms']),
+    longInLane: Number(row['long_in_lane']),
+    longestInLaneMs: numberOrNull(row['longest_in_lane_ms']),
   };
 }
 

@@ -138,6 +138,9 @@ export interface OpenJobs {
   /** PENDING, and no worker that took them has a handler. */
   handlerMissing: number;
   oldestHandlerMissingMs: number | null;
+  /** STARTED in a lane for longer than such jobs should take. */
+  longInLane: number;
+  longestInLaneMs: number | null;
 }
 
 export interface LostJob {

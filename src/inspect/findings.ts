@@ -34,6 +34,7 @@ export const CHECKS = {
   'jobs.lost': 'Every STARTED job is run by a living worker',
   'jobs.differences': 'Open jobs and their executions in Temporal agree',
   'jobs.handler_missing': 'No job waits for a handler',
+  'jobs.long_in_lane': 'Jobs in lanes take seconds',
 } as const satisfies Record<string, string>;
 export type CheckCode = keyof typeof CHECKS;
 export const CHECK_CODES = Object.keys(CHECKS) as CheckCode[];

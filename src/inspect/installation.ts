@@ -50,15 +50,17 @@ export async function openInstallation(
   });
   const { orm } = app;
   const metadata = orm.getMetadata();
-  const schema = orm.config.get('schema');
+  const defaultSchema = orm.config.get('schema');
   const jobTypes = [...new HandlerTable(orm, jobDefaults(config, noted.engine!)).types.values()];
   const database = await InspectionDatabase.open(orm, timeoutMs);
   return {
     app,
     orm,
     jobTypes,
-    tables: jobTypes.map(({ jobType, jobClass }) => jobTableOf(jobType, metadata.get(jobClass as never), schema)),
-    library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema),
+    tables: jobTypes.map(({ jobType, jobClass, policy }) =>
+      jobTableOf(jobType, metadata.get(jobClass as never), { defaultSchema, policy }),
+    ),
+    library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, defaultSchema),
     database,
     given: given!,
     async [Symbol.asyncDispose]() {

@@ -16,6 +16,8 @@ export interface JobReport {
   id: string;
   status: Status;
   queue: string;
+  /** Its workflow is a lane, which it shares with others. */
+  inLanes: boolean;
   priority: number | null;
   run: number;
   attempt: number;
@@ -109,6 +111,7 @@ export async function reportJob(installation: Installation, wanted: string, temp
   return {
     ...lifecycleOf(value, policy),
     jobType: table.jobType,
+    inLanes: table.lane !== null,
     own: ownOf(table, value),
     worker: workerId === null ? null : toWorker(workerId, worker[0]),
     attempts: attempts.map(toAttempt),
@@ -126,7 +129,10 @@ async function findRow({ tables, database }: Installation, id: string, jobType?:
 
 type Value = (property: string) => unknown;
 
-function lifecycleOf(value: Value, policy: JobPolicy): Omit<JobReport, 'jobType' | 'own' | 'worker' | 'attempts' | 'temporal' | 'now'> {
+function lifecycleOf(
+  value: Value,
+  policy: JobPolicy,
+): Omit<JobReport, 'jobType' | 'inLanes' | 'own' | 'worker' | 'attempts' | 'temporal' | 'now'> {
   const text = (property: string) => value(property) as string | null;
   const time = (property: string) => toDate(value(property));
   return {

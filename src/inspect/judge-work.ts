@@ -118,6 +118,7 @@ function judgeJobs(facts: Facts): Finding[] {
     judgeLost(facts, jobs),
     ...judgeDifferences(facts, livingOf(facts).length > 0),
     judgeUnhandled(jobs),
+    judgeLanes(jobs),
   ];
 }
 
@@ -133,11 +134,14 @@ function summary({ queues }: JobsFacts): Finding {
   });
 }
 
-function sum(queues: readonly OpenJobs[], field: 'started' | 'due' | 'later' | 'undispatched' | 'handlerMissing'): number {
+function sum(queues: readonly OpenJobs[], field: 'started' | 'due' | 'later' | 'undispatched' | 'handlerMissing' | 'longInLane'): number {
   return queues.reduce((total, each) => total + each[field], 0);
 }
 
-function oldest(queues: readonly OpenJobs[], field: 'oldestDueMs' | 'oldestUndispatchedMs' | 'oldestHandlerMissingMs'): number {
+function oldest(
+  queues: readonly OpenJobs[],
+  field: 'oldestDueMs' | 'oldestUndispatchedMs' | 'oldestHandlerMissingMs' | 'longestInLaneMs',
+): number {
   return Math.max(0, ...queues.map((each) => each[field] ?? 0));
 }
 
@@ -224,6 +228,20 @@ function judgeLost(facts: Facts, { lost }: JobsFacts): Finding {
     `${count(late.length, 'job')} STARTED, run by nobody, and not taken over`,
     'See that a worker serves the queue and Temporal answers.',
     { details, values },
+  );
+}
+
+function judgeLanes({ queues }: JobsFacts): Finding {
+  const long = queues.filter(({ longInLane }) => longInLane > 0);
+  if (long.length === 0) return ok('jobs.long_in_lane', 'none runs long in a lane');
+  const number = sum(long, 'longInLane');
+  const longestMs = oldest(long, 'longestInLaneMs');
+  const types = [...new Set(long.map(({ jobType }) => jobType))];
+  return warning(
+    'jobs.long_in_lane',
+    `${count(number, 'job')} (${list(types)}) ${number === 1 ? 'has' : 'have'} been running in a lane, for up to ${timeSpan(longestMs)}`,
+    'Lanes are for jobs of seconds: give this class a runTimeout, or take lane out of its options, so that each job has its own workflow.',
+    { values: { number, longestMs, jobTypes: types } },
   );
 }
 

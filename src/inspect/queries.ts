@@ -7,6 +7,8 @@ import type { JobTable, LibraryTables } from '../mirror/job-table.ts';
 export const LOST_MAX = 20;
 /** Who enqueued gets so long to dispatch by itself. */
 const DISPATCH_GRACE_MS = 5_000;
+/** Lanes are for jobs of seconds. */
+const LONG_IN_LANE_MS = 60_000;
 
 const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const list = (statuses: readonly Status[]) => statuses.map(literal).join(', ');
@@ -30,13 +32,16 @@ export const workersQuery = ({ workers }: LibraryTables) =>
     limit 1000`;
 
 /** The conditions and times that more than one statement asks for. */
-function momentsOf({ columns: c }: JobTable) {
+function momentsOf({ columns: c, lane }: JobTable) {
   const pending = `j.${c['status']} = 'PENDING'`;
   const enqueuedAt = `coalesce(j.${c['enqueuedAt']}, j.${c['createdAt']})`;
   // What it waits for: its own time, or that of its next attempt. Nulls do not count in greatest().
   const dueAt = `greatest(${enqueuedAt}, j.${c['runAt']}, j.${c['nextAttemptAt']})`;
   const due = `${pending} and ${dueAt} <= now()`;
-  const undispatched = `${pending} and j.${c['runId']} is null and ${enqueuedAt} < now() - make_interval(secs => ${DISPATCH_GRACE_MS / 1_000})`;
+  // Jobs of lanes are never dispatched.
+  const undispatched = lane
+    ? 'false'
+    : `${pending} and j.${c['runId']} is null and ${enqueuedAt} < now() - make_interval(secs => ${DISPATCH_GRACE_MS / 1_000})`;
   return { pending, enqueuedAt, dueAt, due, undispatched };
 }
 
@@ -48,6 +53,9 @@ export function openJobsQuery(tables: Iterable<JobTable>): string {
   const selects = [...tables].map((table) => {
     const { jobType, name, columns: c } = table;
     const { pending, enqueuedAt, dueAt, due, undispatched } = momentsOf(table);
+    const longInLane = table.lane
+      ? `j.${c['status']} = 'STARTED' and j.${c['startedAt']} < now() - make_interval(secs => ${LONG_IN_LANE_MS / 1_000})`
+      : 'false';
     const unhandled = `${pending} and j.${c['error']}->>'code' = 'handler.missing'`;
     return `select ${literal(jobType)} as job_type, j.${c['queue']} as queue, ${[
       howMany(`j.${c['status']} = 'STARTED'`, 'started'),
@@ -58,6 +66,8 @@ export function openJobsQuery(tables: Iterable<JobTable>): string {
       oldest(enqueuedAt, undispatched, 'oldest_undispatched_ms'),
       howMany(unhandled, 'handler_missing'),
       oldest(enqueuedAt, unhandled, 'oldest_handler_missing_ms'),
+      howMany(longInLane, 'long_in_lane'),
+      oldest(`j.${c['startedAt']}`, longInLane, 'longest_in_lane_ms'),
     ].join(', ')} from ${name} j where j.${c['status']} in (${list(OPEN_STATUSES)}) group by j.${c['queue']}`;
   });
   return selects.join(' union all ');

@@ -27,6 +27,17 @@ export function beatIntervalMs({ ttlMs }: BeatSource): number {
   return Math.max(50, ttlMs / 5);
 }
 
+/** Renews the row, and says nothing of jobs: while it is not known which ones a claim has started. */
+export function renewalQuery({ workers, worker, ttlMs }: BeatSource) {
+  return {
+    text: `update ${workers} w set seen_at = now(), expires_at = now() + make_interval(secs => $2::float8 / 1000),
+        alive_since = case when w.expires_at < now() then now() else w.alive_since end
+      where w.id = $1 and w.stopped_at is null`,
+    values: [worker.id, ttlMs],
+    query_timeout: BEAT_TIMEOUT_MS,
+  };
+}
+
 /** Renews the row with the jobs that run, and makes it anew when it is gone (a restored database). */
 export function beatQuery({ workers, worker: w, ttlMs }: BeatSource, jobs: string[]) {
   return {

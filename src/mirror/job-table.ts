@@ -1,6 +1,7 @@
 // How a job class's table is called in SQL, read from MikroORM's metadata, so that naming strategies, schemas and
 // renamed columns of the application are respected.
 import type { EntityMetadata, MetadataStorage } from '@mikro-orm/core';
+import { DEFAULT_POLICY, LANE_PRIORITY, type JobPolicy } from '../domain/job-policy.ts';
 
 /** Names ready to be put into SQL: quoted, with the schema. */
 export interface JobTable {
@@ -8,6 +9,15 @@ export interface JobTable {
   name: string;
   /** Property → column. */
   columns: Record<string, string>;
+  /** Columns (as in SQL) whose values are JSON documents. */
+  jsonColumns: ReadonlySet<string>;
+  /** Its jobs run in lanes; null: each has a workflow of its own. */
+  lane: LaneTable | null;
+}
+
+export interface LaneTable {
+  /** Of a job that was given none. */
+  priority: number;
 }
 
 /** The library's own tables. */
@@ -16,19 +26,33 @@ export interface LibraryTables {
   workers: string;
 }
 
-export function jobTableOf(jobType: string, meta: EntityMetadata, defaultSchema?: string): JobTable {
+export interface JobTableOptions {
+  defaultSchema?: string | undefined;
+  policy?: Pick<JobPolicy, 'lane' | 'priority'>;
+}
+
+export function jobTableOf(
+  jobType: string,
+  meta: EntityMetadata,
+  { defaultSchema, policy = DEFAULT_POLICY }: JobTableOptions = {},
+): JobTable {
   const columns: Record<string, string> = {};
+  const jsonColumns = new Set<string>();
   for (const property of Object.values(meta.properties)) {
-    const { name, fieldNames, persist, formula } = property as {
+    const { name, fieldNames, columnTypes, persist, formula } = property as {
       name: string;
       fieldNames?: string[];
+      columnTypes?: string[];
       persist?: boolean;
       formula?: unknown;
     };
     if (persist === false || formula !== undefined) continue; // no column
-    if (fieldNames?.length === 1) columns[name] = quoted(fieldNames[0]!);
+    if (fieldNames?.length !== 1) continue;
+    columns[name] = quoted(fieldNames[0]!);
+    if (/^jsonb?$/i.test(columnTypes?.[0] ?? '')) jsonColumns.add(columns[name]);
   }
-  return { jobType, name: qualified(meta, defaultSchema), columns };
+  const lane = policy.lane && { priority: policy.priority ?? LANE_PRIORITY };
+  return { jobType, name: qualified(meta, defaultSchema), columns, jsonColumns, lane };
 }
 
 export function libraryTables(

@@ -37,6 +37,8 @@ const FORGET_WORKERS_AFTER = '30 days';
 export class OpenRuns implements OpenRunSource {
   readonly #pool: Pool;
   readonly #tables: ReadonlyMap<string, JobTable>;
+  /** Jobs of lanes have no execution of their own to be compared with. */
+  readonly #compared: readonly JobTable[];
   readonly #library: LibraryTables;
   readonly #options: OpenRunsOptions;
   /** Applications that share a registry, though not their tables, have a leader each. */
@@ -47,6 +49,7 @@ export class OpenRuns implements OpenRunSource {
   constructor(pool: Pool, tables: ReadonlyMap<string, JobTable>, library: LibraryTables, options: OpenRunsOptions) {
     this.#pool = pool;
     this.#tables = tables;
+    this.#compared = [...tables.values()].filter(({ lane }) => lane === null);
     this.#library = library;
     this.#options = options;
     this.#scope = [options.applicationName, ...[...tables.values()].map(({ name }) => name).sort()].join(' ');
@@ -87,7 +90,7 @@ export class OpenRuns implements OpenRunSource {
     limit: number,
   ): Promise<{ rows: RunFacts[]; at: Place }> {
     const { quietMs, worker } = this.#options;
-    const tables = [...this.#tables.values()];
+    const tables = this.#compared;
     const rows: RunFacts[] = [];
     let at = from;
     while (at.table < tables.length && rows.length < limit) {

@@ -243,7 +243,7 @@ function isMine(position: Position | undefined, ref: AttemptRef): position is Po
 const crashRecords = new Map<number, ErrorRecord>();
 
 /** What a start writes when it finds one crash too many; made once, since every start carries it. */
-function crashedRepeatedly(crashRetries: number): ErrorRecord {
+export function crashedRepeatedly(crashRetries: number): ErrorRecord {
   let record = crashRecords.get(crashRetries);
   if (!record) {
     const times = crashRetries === 0 ? 'once' : `${crashRetries + 1} times`;

@@ -3,11 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool, QueryConfig } from 'pg';
 import type { Log } from '../domain/ports.ts';
-import { REVOCATIONS_CHANNEL } from './statements.ts';
+import { LANES_CHANNEL, REVOCATIONS_CHANNEL } from './statements.ts';
 
 export interface RevocationNews {
   /** Of whichever worker or application: several may share a database. */
   revoked(jobId: string): void;
+  /** A queue has jobs for a lane. Absent: nobody wants to know. */
+  laneWanted?(queue: string): void;
   /** It listens from now on; what was said before was not heard. */
   mayHaveMissed(): void;
 }
@@ -59,17 +61,27 @@ export class RevocationListener {
     const ended = new AbortController();
     const wake = AbortSignal.any([this.#stop.signal, ended.signal]);
     client.once('end', () => ended.abort());
-    client.on('notification', ({ payload }) => payload && this.#news.revoked(payload));
+    client.on('notification', ({ channel, payload }) => this.#heard(channel, payload));
     try {
       for (let isNew = true; !this.#stop.signal.aborted; isNew = false) {
         // Repeated it changes nothing, and is the probe.
-        await client.query({ text: `listen ${REVOCATIONS_CHANNEL}`, query_timeout: PROBE_TIMEOUT_MS } as QueryConfig);
+        const channels = [REVOCATIONS_CHANNEL, ...(this.#news.laneWanted ? [LANES_CHANNEL] : [])];
+        await client.query({
+          text: channels.map((channel) => `listen ${channel}`).join('; '),
+          query_timeout: PROBE_TIMEOUT_MS,
+        } as QueryConfig);
         if (isNew) this.#connected();
         await this.#pause(PROBE_INTERVAL_MS, wake);
       }
     } finally {
       client.release(true); // nobody else shall get a connection that listens
     }
+  }
+
+  #heard(channel: string, payload: string | undefined): void {
+    if (!payload) return;
+    if (channel === REVOCATIONS_CHANNEL) this.#news.revoked(payload);
+    else this.#news.laneWanted?.(payload);
   }
 
   #connected(): void {

@@ -6,7 +6,7 @@ import type { JobTable, LibraryTables } from './job-table.ts';
 type Builder = (table: JobTable, library: LibraryTables) => string;
 
 const list = (statuses: readonly Status[]) => statuses.map((status) => `'${status}'`).join(', ');
-const leaves = (event: JobEvent) => list(statusesBefore(event));
+export const leaves = (event: JobEvent) => list(statusesBefore(event));
 
 /** The attempt that writes is the one that the row knows: $1 id, $2 run, $3 attempt, $4 run id. */
 const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 and j.${c.attempt} = $3 and j.${c.runId} = $4`;
@@ -17,7 +17,7 @@ const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 a
  * after an outage of PostgreSQL all rows look expired. Correlated, so that it is judged anew when the row changed while
  * the statement waited for it.
  */
-const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
+export const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
   `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and case
      when h.expires_at > now() then h.jobs @> to_jsonb(j.${c.id}::text) or h.beat <= j.${c.holderBeat}
      else exists (select 1 from ${workers} w where w.id = ${me} and w.alive_since > now() - (w.expires_at - w.seen_at)) end)`;
@@ -27,12 +27,12 @@ const held = (table: JobTable, library: LibraryTables, me: string, runningHere: 
   `(case when j.${table.columns.holder} = ${me} then ${runningHere} else ${heldByAnother(table, library, me)} end)`;
 
 /** The row's holder is another worker whose registry row ran out without an orderly end. */
-const holderDied = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
+export const holderDied = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
   `(j.${c.holder} is not null and j.${c.holder} is distinct from ${me}
      and not exists (select 1 from ${workers} h where h.id = j.${c.holder} and (h.stopped_at is not null or h.expires_at > now())))`;
 
 /** This worker may start jobs: its own registry row is fresh. Null = no worker process (the inline engine). */
-const ownBeatFresh = ({ workers }: LibraryTables, me: string) =>
+export const ownBeatFresh = ({ workers }: LibraryTables, me: string) =>
   `(${me} is null or exists (select 1 from ${workers} w where w.id = ${me} and w.stopped_at is null and w.expires_at > now()))`;
 
 const setColumns = (table: JobTable, own: readonly string[], first: number) =>
@@ -46,11 +46,14 @@ const movable = ({ name, columns: c }: JobTable, event: JobEvent) =>
   `with movable as (select l.${c.id} as id from ${name} l where l.${c.id} = any($1::uuid[]) and l.${c.status} in (${leaves(event)})
       order by l.${c.id} for update)`;
 
+/** From when on it may start. Lanes find it by the time of its next attempt; who dispatches tells Temporal. */
+const notBefore = ({ columns: c, lane }: JobTable) => `${c.runAt} = $3::timestamptz${lane ? `, ${c.nextAttemptAt} = $3::timestamptz` : ''}`;
+
 /** NEW → PENDING. $1 id, $2 queue or null, $3 not before or null, $4 priority or null, then own columns. */
 export const enqueueStatement = (table: JobTable, own: readonly string[]): string => {
   const c = table.columns;
   return `update ${table.name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
-      ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now()${setColumns(table, own, 5)}
+      ${notBefore(table)}, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now()${setColumns(table, own, 5)}
     where j.${c.id} = $1 and j.${c.status} in (${leaves('enqueued')})
     returning *`;
 };
@@ -60,12 +63,12 @@ export const enqueueStatement = (table: JobTable, own: readonly string[]): strin
  * enqueue; own columns are those of a single job.
  */
 export const retryStatement = (table: JobTable, own: readonly string[]): string => {
-  const { name, columns: c } = table;
+  const { name, columns: c, lane } = table;
   return `${movable(table, 'retried')}
     update ${name} j set ${c.status} = 'PENDING', ${c.run} = j.${c.run} + 1, ${c.queue} = coalesce($2::text, j.${c.queue}),
-      ${c.runAt} = $3::timestamptz, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now(),
+      ${notBefore(table)}, ${c.priority} = coalesce($4::smallint, j.${c.priority}), ${c.enqueuedAt} = now(), ${c.updatedAt} = now(),
       ${c.attempt} = 0, ${c.failures} = 0, ${c.crashes} = 0, ${c.runId} = null, ${c.workflowId} = null,
-      ${c.startedAt} = null, ${c.endedAt} = null, ${c.nextAttemptAt} = null, ${c.progress} = null, ${c.progressMessage} = null,
+      ${c.startedAt} = null, ${c.endedAt} = null,${lane ? '' : ` ${c.nextAttemptAt} = null,`} ${c.progress} = null, ${c.progressMessage} = null,
       ${c.output} = null, ${c.error} = null, ${c.errorMessage} = null,
       ${c.revokeRequestedAt} = null, ${c.revokeReason} = null, ${c.revokedBy} = null${setColumns(table, own, 5)}
     from movable where j.${c.id} = movable.id and j.${c.status} in (${leaves('retried')})
@@ -74,6 +77,12 @@ export const retryStatement = (table: JobTable, own: readonly string[]): string 
 
 /** Where workers LISTEN for revocations, in every database. The payload is the job's id and nothing else. */
 export const REVOCATIONS_CHANNEL = 'asyncjob';
+
+/** Where workers LISTEN for jobs of lanes. The payload is the queue. */
+export const LANES_CHANNEL = 'asyncjob_lane';
+
+/** Tells workers that a queue has jobs for a lane. $1 queue. */
+export const wakeLanesStatement = `select pg_notify('${LANES_CHANNEL}', $1)`;
 
 /**
  * NEW, PENDING → REVOKED; STARTED → intent only, unless terminated. Where a worker may be at work it is told, by

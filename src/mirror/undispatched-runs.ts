@@ -19,7 +19,9 @@ export class UndispatchedRuns implements UndispatchedRunSource {
   readonly #query: string | null;
 
   constructor(pool: Pool, tables: Iterable<JobTable>, library: LibraryTables) {
-    const selects = [...tables].map(
+    // Jobs of lanes are never dispatched.
+    const dispatched = [...tables].filter(({ lane }) => lane === null);
+    const selects = dispatched.map(
       (table) => `(select '${table.jobType.replaceAll("'", "''")}' as job_type, u.* from (${undispatchedQuery(table, library)}) u)`,
     );
     this.#pool = pool;

@@ -10,6 +10,10 @@ export interface BeatsFromOutside {
   unlisted(jobId: string): void;
   /** Resolves once no beat is under way that may not know the list as it is now; null when there is none. */
   inFlight(): Promise<void> | null;
+  /** Whether a claim is under way: which jobs it starts is known with its answer. */
+  claiming(isUnderWay: boolean): void;
+  /** What `tell` tells goes as one message. */
+  together(tell: () => void): void;
   /** The row was renewed by a beat that was sent then (`process.hrtime.bigint()`). */
   renewed(sentAt: bigint): void;
 }
@@ -22,7 +26,14 @@ export interface Listing {
   end(): void;
 }
 
-const NONE: BeatsFromOutside = { listed() {}, unlisted() {}, inFlight: () => null, renewed() {} };
+const NONE: BeatsFromOutside = {
+  listed() {},
+  unlisted() {},
+  inFlight: () => null,
+  claiming() {},
+  together: (tell) => tell(),
+  renewed() {},
+};
 
 export class WorkerRegistry {
   readonly #pool: Pool;
@@ -32,6 +43,8 @@ export class WorkerRegistry {
   readonly #running = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #beat: Promise<void> | null = null;
+  #claims = 0;
+  #claimsAnswered = Promise.withResolvers<void>();
   #isAway = false;
 
   constructor(pool: Pool, source: BeatSource, log: Log, outside: BeatsFromOutside = NONE) {
@@ -75,6 +88,31 @@ export class WorkerRegistry {
     };
   }
 
+  /**
+   * Runs a claim, which starts jobs that are not listed yet: no beat begins before its answer. `claim` lists what it got before
+   * it resolves (integration/worker-registry: "a beat waits for the answer to a claim").
+   */
+  async claiming<R>(claim: () => Promise<R>): Promise<R> {
+    while (this.#beat) await this.#beat;
+    this.#claims++;
+    this.#outside.claiming(true);
+    try {
+      await this.#outside.inFlight();
+      return await claim();
+    } finally {
+      if (--this.#claims === 0) {
+        this.#outside.claiming(false);
+        this.#claimsAnswered.resolve();
+        this.#claimsAnswered = Promise.withResolvers();
+      }
+    }
+  }
+
+  /** What is listed or unlisted in `change` goes to the outside as one message. */
+  together(change: () => void): void {
+    this.#outside.together(change);
+  }
+
   #unlist(jobId: string): void {
     const left = this.running(jobId) - 1;
     if (left > 0) {
@@ -98,6 +136,8 @@ export class WorkerRegistry {
 
   async #renew(): Promise<void> {
     if (this.#pool.ending) return clearInterval(this.#timer);
+    // Claims that come now wait for the beat.
+    if (this.#claims > 0) await this.#claimsAnswered.promise;
     const sentAt = process.hrtime.bigint();
     try {
       const { rowCount } = await this.#pool.query(beatQuery(this.#source, this.jobs));

@@ -24,6 +24,8 @@ export interface BackgroundLoopsOptions {
   pool: Pool;
   watch: AttemptWatch;
   metrics: Pick<WorkerMetrics, 'repaired'>;
+  /** Rows of lanes were enqueued there. */
+  laneWanted(queue: string): void;
 }
 
 export class BackgroundLoops {
@@ -31,7 +33,7 @@ export class BackgroundLoops {
   readonly #loops: readonly Loop[];
   #stopping: Promise<unknown> | undefined;
 
-  constructor(parts: ApplicationParts, { worker, pool, watch, metrics }: BackgroundLoopsOptions) {
+  constructor(parts: ApplicationParts, { worker, pool, watch, metrics, laneWanted }: BackgroundLoopsOptions) {
     const { tables, library, dispatcher, settings, log } = parts;
     this.#relay = new Relay({
       source: new UndispatchedRuns(pool, tables.values(), library),
@@ -45,7 +47,7 @@ export class BackgroundLoops {
       isTransient: isTransientDatabaseError,
       onRepair: (kind) => metrics.repaired(kind),
     });
-    const news = { revoked: (jobId: string) => watch.revoked(jobId), mayHaveMissed: () => void watch.look() };
+    const news = { revoked: (jobId: string) => watch.revoked(jobId), mayHaveMissed: () => void watch.look(), laneWanted };
     this.#loops = [this.#relay, reconciler, ...(settings.listen ? [new RevocationListener(pool, news, log)] : [])];
   }
 

@@ -38,7 +38,7 @@ export class JobWorker implements AsyncDisposable {
     const { queues, concurrency, drainTimeoutMs, probePort } = settingsOf(options, parts.settings);
     const wait = options.wait ?? true;
     const slots = new FairSlots(concurrency);
-    const services = new WorkerServices(parts, { queues, concurrency, slots, probePort });
+    const services = new WorkerServices(parts, { queues, concurrency, slots, lanes: { drainTimeoutMs }, probePort });
     const ending = new AbortController();
     const signal = options.signal ? AbortSignal.any([ending.signal, options.signal]) : ending.signal;
     const forgetSignals = (options.signals ?? true) ? onShutdownSignals(log, () => ending.abort()) : () => undefined;
@@ -54,6 +54,7 @@ export class JobWorker implements AsyncDisposable {
         concurrency,
         activities: services.activities,
         interceptors: [services.interceptor],
+        lanes: services.lanes,
         identity: name === '' ? `asyncjob ${services.id}` : `asyncjob ${name} ${services.id}`,
         log,
         drainTimeoutMs,

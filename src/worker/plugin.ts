@@ -24,6 +24,11 @@ export class AsyncJobPlugin implements WorkerPlugin {
   static async create(parts: ApplicationParts): Promise<AsyncJobPlugin> {
     if (!parts.temporal) throw noWorkerInline();
     await checkSchema(parts.pool, parts);
+    const inLanes = parts.handlers.handled().filter(({ policy }) => policy.lane !== null);
+    if (inLanes.length > 0) {
+      const names = inLanes.map(({ jobType }) => jobType);
+      parts.log.warn({ jobTypes: names }, `the plugin opens no lanes: jobs of ${names.join(', ')} need an asyncjob worker beside it`);
+    }
     return new AsyncJobPlugin(parts);
   }
 

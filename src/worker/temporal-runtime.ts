@@ -5,8 +5,16 @@ import type { Log } from '../domain/ports.ts';
 
 type LogMetadata = Record<string | symbol, unknown>;
 
-/** Attempts and workflows that did not succeed are logged with their job; `run()` rejects with a worker's failure. */
-const SAID_ELSEWHERE = new Set(['Activity failed', 'Workflow failed', 'Worker failed']);
+/**
+ * Attempts and workflows that did not succeed are logged with their job; `run()` rejects with a worker's failure; the SDK worker
+ * of the lanes has no workflows.
+ */
+const SAID_ELSEWHERE = new Set([
+  'Activity failed',
+  'Workflow failed',
+  'Worker failed',
+  'No workflows registered, not polling for workflow tasks',
+]);
 /** The core says this for every poll and heartbeat, several times a second, for as long as Temporal is away. */
 const REPEATED = /^gRPC call \w+ retried \d+ times/;
 const REPEATED_EVERY_MS = 30_000;

@@ -2,12 +2,18 @@
 // What attempts do, signals, the registry and restarts are not here.
 import { GracefulShutdownPeriodExpiredError, IllegalStateError, Worker } from '@temporalio/worker';
 import type { ActivityInterceptorsFactory, NativeConnection, WorkerOptions } from '@temporalio/worker';
-import type { JobActivities } from '../../activities/index.ts';
+import type { JobActivities, LaneActivities } from '../../activities/index.ts';
 import type { Log } from '../domain/ports.ts';
 import type { TemporalSettings } from '../temporal/connection.ts';
 import { connectNative } from './connect-native.ts';
 import { installRuntime } from './temporal-runtime.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
+
+export interface LaneWorkerOptions {
+  taskQueue: string;
+  activities: LaneActivities;
+  activitiesMax: number;
+}
 
 export interface TemporalWorkerOptions {
   settings: TemporalSettings;
@@ -17,6 +23,8 @@ export interface TemporalWorkerOptions {
   concurrency: number;
   activities: JobActivities;
   interceptors: ActivityInterceptorsFactory[];
+  /** Of a worker with lanes; they get an SDK worker of their own. */
+  lanes?: LaneWorkerOptions | null;
   /** Shown in Temporal's UI and histories. */
   identity: string;
   log: Log;
@@ -59,6 +67,7 @@ export class TemporalWorker {
       for (const taskQueue of options.taskQueues) {
         workers.push(await Worker.create({ ...toWorkerOptions(options), connection, workflowBundle, taskQueue }));
       }
+      if (options.lanes) workers.push(await Worker.create({ ...toWorkerOptions(options), ...toLaneOptions(options.lanes), connection }));
     } catch (error) {
       await created.close();
       throw error;
@@ -126,6 +135,17 @@ function isAbandonment(error: unknown): boolean {
   return (
     error instanceof GracefulShutdownPeriodExpiredError || (error instanceof IllegalStateError && error.message.includes('still in use'))
   );
+}
+
+/** Activities alone, and few of them. */
+function toLaneOptions({ taskQueue, activities, activitiesMax }: LaneWorkerOptions): WorkerOptions {
+  return {
+    taskQueue,
+    activities,
+    interceptors: {},
+    maxConcurrentActivityTaskExecutions: activitiesMax,
+    activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 1 },
+  };
 }
 
 function toWorkerOptions(options: TemporalWorkerOptions): Omit<WorkerOptions, 'taskQueue'> {

@@ -15,6 +15,7 @@ import { BackgroundLoops } from './background-loops.ts';
 import { Lifeline } from './lifeline/lifeline.ts';
 import { transferableOptions } from './lifeline/transferable-options.ts';
 import { WorkerMetrics } from './metrics.ts';
+import { WorkerLanes } from './worker-lanes.ts';
 
 /** One for the registry's beats, one for the relay's sweep, one that listens. */
 const OWN_CONNECTIONS_MAX = 3;
@@ -25,6 +26,8 @@ export interface WorkerServicesOptions {
   concurrency: number;
   /** A limit that several queues share. */
   slots?: AttemptSlots;
+  /** Absent: no lanes are opened. `drainTimeoutMs`: what their running attempts get at a shutdown. */
+  lanes?: { drainTimeoutMs: number };
   /** @default what the settings say */
   probePort?: number | null;
 }
@@ -35,6 +38,8 @@ export class WorkerServices {
   readonly activities: JobActivities;
   readonly interceptor: ActivityInterceptorsFactory;
   readonly metrics: WorkerMetrics;
+  /** `null`: there are none. */
+  readonly lanes: WorkerLanes | null;
   readonly #parts: ApplicationParts;
   readonly #registry: WorkerRegistry;
   readonly #loops: BackgroundLoops;
@@ -45,7 +50,8 @@ export class WorkerServices {
   #opened: Promise<void> | undefined;
   #state: 'new' | 'started' | 'stopped' = 'new';
 
-  constructor(parts: ApplicationParts, { queues, concurrency, slots, probePort = parts.settings.probePort }: WorkerServicesOptions) {
+  constructor(parts: ApplicationParts, options: WorkerServicesOptions) {
+    const { queues, concurrency, slots, probePort = parts.settings.probePort } = options;
     const { name, pool, library, tables, mirror, settings, log } = parts;
     this.id = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
     this.#parts = parts;
@@ -58,7 +64,6 @@ export class WorkerServices {
       attemptsRunning: () => this.#lifeline.atWork,
       lastSweep: () => this.#loops.lastSweep,
     });
-    this.#loops = new BackgroundLoops(parts, { worker: this.id, pool: this.#pool, watch: this.#watch, metrics: this.metrics });
     const worker = {
       id: this.id,
       application: name,
@@ -71,6 +76,23 @@ export class WorkerServices {
     const beat = { workers: library.workers, worker, ttlMs: settings.workerTtlMs };
     this.#lifeline = new Lifeline({ beat, database: transferableOptions(pool), probePort, log, metrics: this.metrics });
     this.#registry = new WorkerRegistry(this.#pool, beat, log, this.#lifeline);
+    const watch = this.#watch;
+    this.lanes = options.lanes
+      ? WorkerLanes.of(parts, {
+          queues,
+          drainTimeoutMs: options.lanes.drainTimeoutMs,
+          registry: this.#registry,
+          watch: (ref, _, news) => watch.watch(ref, news),
+          began: (ref, runTimeoutMs) => this.#lifeline.began(ref, runTimeoutMs),
+        })
+      : null;
+    this.#loops = new BackgroundLoops(parts, {
+      worker: this.id,
+      pool: this.#pool,
+      watch,
+      metrics: this.metrics,
+      laneWanted: (queue) => this.lanes?.wake(queue),
+    });
     const finalize = async ({ status, error, ...ref }: FinalizeInput) => void (await mirror.finalized(ref, { status, error }));
     this.activities = createJobActivities({ finalize });
     const runAttempt = parts.runAttemptWith(this.#attemptRegistry());
@@ -114,6 +136,7 @@ export class WorkerServices {
     await this.open();
     await this.#registry.start();
     this.#loops.start();
+    this.lanes?.start();
     this.#state = 'started';
     this.#lifeline.advance('ready');
   }
@@ -122,6 +145,7 @@ export class WorkerServices {
   stopping(): void {
     this.#lifeline.advance('stopping');
     void this.#loops.stop();
+    this.lanes?.close();
   }
 
   /**
@@ -134,11 +158,13 @@ export class WorkerServices {
     this.#state = 'stopped';
     this.#lifeline.advance(how === 'abandon' ? 'failed' : 'stopping');
     this.#watch.stop();
+    this.lanes?.close();
     await this.#loops.stop();
     if (how === 'abandon' && wasStarted) {
       this.#registry.abandon();
       return;
     }
+    await this.lanes?.stop();
     // Before the row says that this worker has stopped: no beat comes after it.
     await this.#lifeline.close();
     if (wasStarted) {

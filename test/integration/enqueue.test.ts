@@ -55,6 +55,63 @@ describe('enqueue', () => {
     });
   });
 
+  describe('at the same time as others', () => {
+    it('shares an INSERT with them, and knows its own row all the same', async () => {
+      const em = shop.app.orm.em.fork();
+      const customer = em.create(Customer, { name: 'Ada' });
+      await em.flush();
+      const jobs = await Promise.all([
+        SendInvoice.enqueue({ note: 'a', amount: 1 }),
+        SendInvoice.enqueue({ note: 'b', amount: 2 }, { priority: 1 }),
+        SendInvoice.enqueue({ note: 'c' }, { queue: 'elsewhere' }),
+        SendInvoice.create({ note: 'd' }),
+        SendInvoice.enqueue({ note: 'e', customer }, { em }),
+      ]);
+      const { rows } = await shop.db.query<{ note: string; inserts: number }>(
+        `select note, count(*) over (partition by created_at)::int as inserts from send_invoice where id = any($1::uuid[]) order by note`,
+        [jobs.map(({ id }) => id)],
+      );
+      expect(rows.map(({ note }) => note)).toEqual(['a', 'b', 'c', 'd', 'e']);
+      for (const job of jobs) {
+        const fresh = (await SendInvoice.get(job.id, { em: shop.app.orm.em.fork() }))!;
+        const { createdAt, amount, queue, enqueuedAt, run } = fresh;
+        expect(job).toMatchObject({ createdAt, amount, queue, run });
+        expect([job.priority ?? null, job.enqueuedAt ?? null]).toEqual([fresh.priority, enqueuedAt]);
+      }
+      expect(em.getUnitOfWork().getById(SendInvoice as never, jobs[4]!.id as never)).toBe(jobs[4]);
+    });
+
+    it('has an error of its own when its values do not fit, and the others have none', async () => {
+      const taken = await SendInvoice.create();
+      const results = await Promise.allSettled([
+        SendInvoice.enqueue({ short: 'fits' }),
+        SendInvoice.enqueue({ short: 'much longer than eight' }),
+        SendInvoice.enqueue({ short: 'fits too' }),
+        SendInvoice.create({ id: taken.id, short: 'twice' }),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
+      expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'job.value_invalid' });
+      expect((results[3] as PromiseRejectedResult).reason).toMatchObject({ name: 'UniqueConstraintViolationException' });
+      const written = results.flatMap((result) => (result.status === 'fulfilled' ? [rowOf(result.value.id)] : []));
+      expect((await Promise.all(written)).map((row) => row?.status)).toEqual(['PENDING', 'PENDING']);
+    });
+
+    it('and its transaction’s are its own', async () => {
+      const inside = shop.app.orm.em.fork().transactional(async (em) => {
+        const jobs = await Promise.all([
+          SendInvoice.enqueue({ note: 'in' }, { em: em as EntityManager }),
+          SendInvoice.enqueue({ note: 'in' }, { em: em as EntityManager }),
+        ]);
+        await SendInvoice.enqueue({ note: 'out' }, { em: shop.app.orm.em.fork() });
+        expect(await Promise.all(jobs.map(({ id }) => rowOf(id)))).toEqual([undefined, undefined]);
+        throw new Error('rolled back');
+      });
+      await expect(inside).rejects.toThrow('rolled back');
+      expect(await SendInvoice.count({ note: 'in' })).toBe(0);
+      expect(await SendInvoice.count({ note: 'out' })).toBe(1);
+    });
+  });
+
   describe('in a transaction', () => {
     // Each way to be in a transaction: what it is called with, and how it ends.
     const ways: [string, (work: (em?: EntityManager) => Promise<void>) => Promise<unknown>][] = [

@@ -1218,7 +1218,10 @@ describe('names in the database', () => {
     await db.query(`insert into ${table} (status) values ('PENDING')`);
     const metadata = app.orm.getMetadata();
     const schema = app.orm.config.get('schema');
-    const sweep = undispatchedQuery(jobTableOf('Renamed', metadata.get(jobClass), schema), { attempts: '', workers: '' });
+    const sweep = undispatchedQuery(jobTableOf('Renamed', metadata.get(jobClass), { defaultSchema: schema }), {
+      attempts: '',
+      workers: '',
+    });
     const { attempts } = libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }, schema);
     const views = await app.orm.em.fork().find(AsyncJobView, {}, { orderBy: { createdAt: 'asc' } });
     return {

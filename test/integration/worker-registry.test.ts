@@ -1,6 +1,10 @@
-// The worker registry against a start: which beats may come between the listing of a job and its start.
+// The worker registry against starts: which beats may come between the listing of a job and its start, and during a claim.
 import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { StartedRow } from '../../src/domain/ports.ts';
+import { WorkerRegistry } from '../../src/mirror/worker-registry.ts';
 import { openShop, SendInvoice, type Shop } from '../support/shop.ts';
 import { until } from '../support/until.ts';
 
@@ -45,4 +49,31 @@ it('a listing waits for a beat that does not know it, so that a running job is n
   });
   mayEnd();
   expect(seen.listed).toBe(true);
+});
+
+it('a beat waits for the answer to a claim, and the next claim for that beat, so that what was claimed is on its list', async () => {
+  const pool = new pg.Pool({ connectionString: shop.databaseUrl, max: 2 });
+  await using _ = { [Symbol.asyncDispose]: () => pool.end() };
+  const worker = { id: `claims-${crypto.randomUUID()}`, application: '', host: 'h', pid: 1, version: '0', queues: [], concurrency: 1 };
+  const registry = new WorkerRegistry(pool, { workers: 'async_job_worker', worker, ttlMs: 60_000 }, pino({ level: 'silent' }));
+  await registry.start();
+  const published = async () =>
+    (await pool.query<{ beat: number; jobs: string[] }>('select beat, jobs from async_job_worker where id = $1', [worker.id])).rows[0]!;
+  const before = await published();
+  const answer = Promise.withResolvers<StartedRow[]>();
+  const order: string[] = [];
+  const first = registry.claiming(async () => {
+    await answer.promise;
+    registry.list('claimed');
+    order.push('first');
+  });
+  const beat = registry.beat().then(() => order.push('beat'));
+  const second = registry.claiming(async () => void order.push('second'));
+  await pause(200);
+  expect(await published()).toEqual(before);
+  answer.resolve([]);
+  await Promise.all([first, beat, second]);
+  expect(order).toEqual(['first', 'beat', 'second']);
+  expect(await published()).toEqual({ beat: before.beat + 1, jobs: ['claimed'] });
+  await registry.stop();
 });

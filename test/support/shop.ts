@@ -47,6 +47,33 @@ export class Limited extends asyncJob('Limited', { note: p.text().nullable() }) 
   static override options: JobOptions = { runTimeout: '300ms', crashRetries: 1, heartbeatTimeout: '3 seconds' };
 }
 
+/** Many small jobs that share a workflow. */
+export class Parcel extends asyncJob('Parcel', {
+  weight: p.integer().nullable(),
+  note: p.text().nullable(),
+  short: p.string().length(8).nullable(),
+  data: p.json().$type<object>().nullable(),
+  tags: p.array().nullable(),
+  sentAt: p.datetime().nullable(),
+  bytes: p.blob().nullable(),
+  doubled: p.integer().generated('(weight * 2) stored').nullable(),
+}) {
+  static override options: JobOptions = { lane: { concurrency: 10, linger: '300ms' }, retry: { jitter: 0 }, crashRetries: 1 };
+}
+
+export class Stamp extends asyncJob('Stamp', { note: p.text().nullable() }) {
+  static override options: JobOptions = {
+    lane: { concurrency: 3, linger: '300ms' },
+    retry: { maximumAttempts: 3, initialInterval: '50ms', jitter: 0 },
+  };
+}
+
+export class Brief extends asyncJob('Brief', { note: p.text().nullable() }) {
+  static override options: JobOptions = { lane: { concurrency: 2, linger: 0 }, runTimeout: '300ms' };
+}
+
+export const LANE_CLASSES: JobClass[] = [SendInvoice, Parcel, Stamp, Brief];
+
 export const JOB_CLASSES: JobClass[] = [SendInvoice, Flaky, Limited];
 
 export interface Shop extends AsyncDisposable {

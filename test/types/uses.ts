@@ -94,6 +94,10 @@ const urgent: JobOptions = { priority: 6 };
 // @ts-expect-error a limit of time may be lifted, the heartbeat not
 const heartless: JobOptions = { heartbeatTimeout: null };
 
+const lanes: JobOptions[] = [{ lane: true }, { lane: false }, { lane: { concurrency: 60, linger: '5 seconds' } }];
+// @ts-expect-error unknown option of a lane
+const wrongLane: JobOptions = { lane: { size: 3 } };
+
 const durations: Duration[] = [250, '250ms', '30s', '1 second', '5 minutes', '2 hours', '1 day', '1.5h'];
 // @ts-expect-error no unit
 const bare: Duration = '30';
@@ -392,6 +396,8 @@ export async function bootstrap(): Promise<void> {
   defineConfig({ orm: options, engine: 'celery' });
   // @ts-expect-error unknown option
   defineConfig({ orm: options, defaults: { prioritty: 1 } });
+  // @ts-expect-error a class's own
+  defineConfig({ orm: options, defaults: { lane: true } });
   // @ts-expect-error unknown name
   defineConfig({ orm: options, temporal: { host: 'localhost' } });
 
@@ -441,5 +447,5 @@ const noCode: ErrorCode = 'job.moved';
 export function matched(error: unknown): ErrorCode | null {
   return error instanceof AsyncJobError ? error.code : null;
 }
-void [all, codes, noCode, retrying, urgent, heartless, durations, bare, fortnight];
+void [all, codes, noCode, retrying, urgent, heartless, durations, bare, fortnight, lanes, wrongLane];
 void [ClashWithColumn, ClashWithMethod, ClashWithGetter, WrongQueue, WrongOptions, Misspelled];

@@ -33,6 +33,7 @@ export class Lifeline implements BeatsFromOutside {
   readonly #atWork = new Set<AttemptRef>();
   #thread: Worker | null = null;
   #ticking: NodeJS.Timeout | undefined;
+  #together: ToThread[] | null = null;
 
   constructor(options: LifelineOptions) {
     this.#options = options;
@@ -91,6 +92,20 @@ export class Lifeline implements BeatsFromOutside {
     return this.#state.beatInFlight();
   }
 
+  claiming(isUnderWay: boolean): void {
+    this.#state.isClaiming = isUnderWay;
+  }
+
+  together(tell: () => void): void {
+    const messages: ToThread[] = (this.#together = []);
+    try {
+      tell();
+    } finally {
+      this.#together = null;
+    }
+    if (messages.length > 0) this.#tell({ kind: 'several', messages });
+  }
+
   renewed(sentAt: bigint): void {
     this.#state.renewed(sentAt);
   }
@@ -119,7 +134,8 @@ export class Lifeline implements BeatsFromOutside {
   }
 
   #tell(message: ToThread): void {
-    this.#thread?.postMessage(message);
+    if (this.#together) this.#together.push(message);
+    else this.#thread?.postMessage(message);
   }
 
   #hear(message: FromThread): void {

@@ -19,7 +19,9 @@ export type ToThread =
   /** A handler is at work. */
   | { kind: 'began'; ref: AttemptRef; runTimeoutMs: number | null }
   | { kind: 'ended'; ref: AttemptRef }
-  | { kind: 'metrics'; text: string };
+  | { kind: 'metrics'; text: string }
+  /** In order. */
+  | { kind: 'several'; messages: ToThread[] };
 
 export type LogLevel = Exclude<keyof Log, 'child'>;
 

@@ -25,7 +25,7 @@ export class RunningJobs {
     return [...this.#begun.values()].map(({ ref }) => ref);
   }
 
-  hear(message: Exclude<ToThread, { kind: 'metrics' }>, nowMs: number): void {
+  hear(message: Exclude<ToThread, { kind: 'metrics' | 'several' }>, nowMs: number): void {
     switch (message.kind) {
       case 'listed':
         this.#listed.add(message.jobId);

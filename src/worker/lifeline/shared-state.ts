@@ -4,8 +4,8 @@
 export const PHASES = ['starting', 'ready', 'stopping', 'failed'] as const;
 export type Phase = (typeof PHASES)[number];
 
-const [TICKS, PHASE, BEATING, DEBUGGED] = [0, 1, 2, 3];
-const RENEWED_AT_OFFSET = 16;
+const [TICKS, PHASE, BEATING, DEBUGGED, CLAIMING] = [0, 1, 2, 3, 4];
+const RENEWED_AT_OFFSET = 24;
 
 export class SharedState {
   readonly buffer: SharedArrayBuffer;
@@ -50,6 +50,15 @@ export class SharedState {
   get renewalAgeMs(): number | null {
     const at = Atomics.load(this.#renewedAt, 0);
     return at === 0n ? null : Number(process.hrtime.bigint() - at) / 1e6;
+  }
+
+  /** A claim is under way: the list of jobs is not known. */
+  set isClaiming(isClaiming: boolean) {
+    Atomics.store(this.#numbers, CLAIMING, Number(isClaiming));
+  }
+
+  get isClaiming(): boolean {
+    return Atomics.load(this.#numbers, CLAIMING) === 1;
   }
 
   /** In the thread, before it takes the list of jobs, and when the beat with it is over. */

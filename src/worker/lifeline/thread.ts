@@ -5,7 +5,7 @@ import type { Pool } from 'pg';
 import { createLog } from '../../app/log.ts';
 import { anotherPool } from '../../app/open-pool.ts';
 import type { AttemptRef } from '../../domain/ports.ts';
-import { beatIntervalMs, beatQuery } from '../../mirror/beat.ts';
+import { beatIntervalMs, beatQuery, renewalQuery } from '../../mirror/beat.ts';
 import { findBlocking } from './blocking-job.ts';
 import { describeBlock, seconds, type BlockDescription } from './describe-block.ts';
 import { whyNotLive, whyNotReady, type Sight } from './judge-probes.ts';
@@ -43,6 +43,7 @@ let metricsText = '';
 const metricsArrived: (() => void)[] = [];
 
 function hear(message: ToThread): void {
+  if (message.kind === 'several') return message.messages.forEach(hear);
   if (message.kind !== 'metrics') return jobs.hear(message, performance.now());
   metricsText = message.text;
   for (const arrived of metricsArrived.splice(0)) arrived();
@@ -116,9 +117,12 @@ async function beat(): Promise<void> {
     pool ??= anotherPool({ options: data.database }, 1, { debug: (fields, message) => say('debug', fields, message) });
     // In this order: a job that was listed before the main thread saw no beat is heard here, another one waits for the end.
     state.isBeating = true;
+    // While a claim is under way nobody knows what runs: such a beat only says that the worker lives. Asked before the list is
+    // taken: what an answered claim started is on it.
+    const { isClaiming } = state;
     hearEverything();
     const sentAt = process.hrtime.bigint();
-    const { rowCount } = await pool.query(beatQuery(data.beat, jobs.listed));
+    const { rowCount } = await pool.query(isClaiming ? renewalQuery(data.beat) : beatQuery(data.beat, jobs.listed));
     if (rowCount) state.renewed(sentAt);
   } catch (error) {
     say('debug', { err: error }, 'the worker registry could not be renewed from outside of the blocked event loop');

@@ -1,10 +1,12 @@
 // The contestants by name. Loaded one by one: a process has only its own contestant's modules.
 import type { Contestant } from './contestant.ts';
 
-interface Entry {
+export interface Entry {
   /** One line for the report. */
   what: string;
   hasRow: boolean;
+  /** What Temporal has of each job; `null`: nothing of its own. @default 'workflow' */
+  perJob?: 'workflow' | 'activity' | null;
   load(): Promise<Contestant>;
 }
 
@@ -25,14 +27,21 @@ export const CONTESTANTS = {
     load: async () => (await import('./asyncjob.ts')).createThenEnqueue,
   },
   'asyncjob/activity': {
-    what: "this library with `engine: 'activity'`",
+    what: "this library with `engine: 'activity'`: `MyJob.enqueue()`",
     hasRow: true,
-    load: async () => (await import('./asyncjob.ts')).asActivity,
+    perJob: 'activity',
+    load: async () => (await import('./asyncjob-activity.ts')).asActivities,
   },
   'asyncjob/one-insert': {
     what: 'this library: `MyJob.enqueue()`',
     hasRow: true,
     load: async () => (await import('./asyncjob.ts')).enqueueAtOnce,
+  },
+  'asyncjob/lane': {
+    what: 'this library with `lane`: `MyJob.enqueue()`, many rows per workflow',
+    hasRow: true,
+    perJob: null,
+    load: async () => (await import('./asyncjob-lane.ts')).inLanes,
   },
 } satisfies Record<string, Entry>;
 

@@ -19,6 +19,7 @@ describe('readSettings', () => {
       relayIntervalMs: 1_000,
       reconcileIntervalMs: 5_000,
       listen: true,
+      lanesWithoutTemporal: false,
       appFile: null,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));

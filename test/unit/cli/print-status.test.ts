@@ -73,6 +73,7 @@ function job(changes: Partial<JobReport> = {}): JobReport {
     jobType: 'SendMail',
     id: '01900000-0000-7000-8000-000000000001',
     status: 'NEW',
+    inLanes: false,
     queue: 'mail',
     priority: null,
     run: 0,

@@ -32,6 +32,7 @@ describe('resolveJobOptions', () => {
       priority: 2,
       whenLost: 'rerun',
       engine: 'workflow',
+      lane: null,
     });
   });
 
@@ -99,6 +100,20 @@ describe('resolveJobOptions', () => {
       "  - SendInvoice.options.retry.nonRetryable: 'TypeError' is no list of error names or codes: write ['ValidationError', …]",
       expect.stringContaining("  - SendInvoice.options.retry: 'maxAttempts' is unknown; "),
     ]);
+  });
+
+  it('has defaults for a lane, and takes those of the class', () => {
+    expect(resolve({ lane: false }).lane).toBeNull();
+    expect(resolve({ lane: true }).lane).toEqual({ concurrency: 20, lingerMs: 1_000 });
+    expect(resolve({ lane: { concurrency: 60, linger: '5s' } }).lane).toEqual({ concurrency: 60, lingerMs: 5_000 });
+  });
+
+  it('refuses what a lane cannot be, or cannot have', () => {
+    expect(refusal({ lane: 'fast' })).toContain("lane: 'fast' is neither a boolean nor an object");
+    expect(refusal({ lane: { concurrency: 0, linger: 'long', lingr: 1 } }).split('\n')).toHaveLength(4);
+    expect(refusal({}, { lane: true })).toContain('defaults.lane: belongs to a class');
+    expect(refusal({ lane: true }, { totalTimeout: '1m' })).toContain('totalTimeout: nobody watches it in a lane');
+    expect(resolve({ lane: true, totalTimeout: null }, { totalTimeout: '1m' }).lane).not.toBeNull();
   });
 
   it.each([[null], ['fast'], [[]]])('refuses %o as options', (options) => {

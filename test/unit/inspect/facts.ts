@@ -37,6 +37,8 @@ export function openJobs(changes: Partial<OpenJobs> = {}): OpenJobs {
     oldestUndispatchedMs: null,
     handlerMissing: 0,
     oldestHandlerMissingMs: null,
+    longInLane: 0,
+    longestInLaneMs: null,
     ...changes,
   };
 }

@@ -370,6 +370,12 @@ describe('jobs', () => {
     expect(theFinding('jobs.handler_missing', facts(5 * MINUTE))).toMatchObject({ level: 'problem', details: ["SendMail on 'mail': 2"] });
   });
 
+  it('that have been running in a lane for long are a warning that says what lanes are for', () => {
+    const found = theFinding('jobs.long_in_lane', withJobs({ queues: [openJobs({ longInLane: 2, longestInLaneMs: 5 * MINUTE })] }));
+    expect(found).toMatchObject({ level: 'warning', values: { number: 2, longestMs: 5 * MINUTE, jobTypes: ['SendMail'] } });
+    expect(found.advice).toContain('Lanes are for jobs of seconds');
+  });
+
   it('that cannot be read are a problem', () => {
     const facts = { jobs: failure('database.schema', 'database.schema: relation "mail" does not exist.') };
     expect(theFinding('jobs', facts)).toMatchObject({

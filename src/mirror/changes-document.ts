@@ -1,0 +1,29 @@
+// A handler's own changes as one JSON document, from which PostgreSQL reads the values by the columns' own types.
+import type { OwnChanges } from '../domain/ports.ts';
+import type { JobTable } from './job-table.ts';
+import { unquoted } from './lane-statements.ts';
+
+/** `null`: a value among them would not arrive as the driver would write it. */
+export function changesDocument({ jsonColumns }: JobTable, own: OwnChanges): string | null {
+  const members: string[] = [];
+  for (const [column, value] of Object.entries(own)) {
+    const written = jsonColumns.has(column) ? jsonOf(value) : textOf(value);
+    if (written === null) return null;
+    members.push(`${JSON.stringify(unquoted(column))}:${written}`);
+  }
+  return `{${members.join(',')}}`;
+}
+
+/** The driver's value of a JSON column is the document's text. A JSON null would be read as SQL's. */
+function jsonOf(value: unknown): string | null {
+  if (value === null) return 'null';
+  return typeof value === 'string' && value.trim() !== 'null' ? value : null;
+}
+
+/** As a JSON text whatever it is: so it is read as the driver's text would be, numbers too large for JSON included. */
+function textOf(value: unknown): string | null {
+  if (value === null) return 'null';
+  if (Buffer.isBuffer(value)) return JSON.stringify(`\\x${value.toString('hex')}`);
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? JSON.stringify(String(value)) : null;
+}

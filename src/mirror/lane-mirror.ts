@@ -1,0 +1,184 @@
+// The mirror of a worker's lanes: starts and successes of many rows in one statement each; everything else is written as
+// for other jobs. On connections of its own.
+import type { Pool } from 'pg';
+import { toErrorMessage } from '../domain/errors.ts';
+import type { FactCounts } from '../domain/fact-counts.ts';
+import type { AttemptRef, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
+import { changesDocument } from './changes-document.ts';
+import { Coalescer } from './coalescer.ts';
+import type { JobTable, LibraryTables } from './job-table.ts';
+import { claimStatement, laneWorkQuery, positionsQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
+import { crashedRepeatedly, PostgresJobMirror } from './postgres-job-mirror.ts';
+import { isTransientDatabaseError } from './transient.ts';
+
+export interface LaneMirrorOptions {
+  pool: Pool;
+  tables: ReadonlyMap<string, JobTable>;
+  library: LibraryTables;
+  applicationName: string;
+  facts: FactCounts;
+  /** Whether statements may be prepared: not behind a pooler that pools transactions. */
+  prepare: boolean;
+}
+
+interface Success {
+  ref: AttemptRef;
+  output: string | null;
+  own: OwnChanges;
+  changes: string;
+}
+
+const ROWS_PER_STATEMENT = 500;
+/** Per connection. */
+const PREPARED_MAX = 100;
+/** The answer to a claim is not waited for longer: no beat begins before it. */
+const CLAIM_TIMEOUT_MS = 5_000;
+
+export class LaneMirror extends PostgresJobMirror implements LaneRows {
+  readonly #options: LaneMirrorOptions;
+  readonly #successes: ReadonlyMap<string, Coalescer<Success, WriteResult>>;
+  /** By their texts. */
+  readonly #names = new Map<string, string>();
+  #claims = 0;
+
+  constructor(options: LaneMirrorOptions) {
+    super(options.pool, options.tables, options.library, options.applicationName, options.facts);
+    this.#options = options;
+    // Here and not at the first success, whose context they would keep.
+    this.#successes = new Map(
+      [...options.tables].map(([jobType, table]) => [
+        jobType,
+        new Coalescer<Success, WriteResult>((successes) => this.#writeSuccesses(table, successes), ROWS_PER_STATEMENT),
+      ]),
+    );
+  }
+
+  async claim(request: LaneRequest): Promise<StartedRow[]> {
+    const { limit } = request;
+    // Single places: each in its turn.
+    const again = limit >= 4 ? Math.floor(limit / 4) : this.#claims++ % 4 === 0 ? limit : 0;
+    const claimed = await this.#claim(request, again);
+    return claimed.length === 0 && again < limit ? this.#claim(request, limit) : claimed;
+  }
+
+  async #claim(request: LaneRequest, again: number): Promise<StartedRow[]> {
+    const table = this.#table(request);
+    const values = [...valuesOf(request), again];
+    return this.#started(table, await this.#send(claimStatement(table, this.#options.library), values, CLAIM_TIMEOUT_MS));
+  }
+
+  async takeOver(request: LaneRequest): Promise<StartedRow[]> {
+    const table = this.#table(request);
+    const { crashRetries, jobType } = request;
+    const error = crashedRepeatedly(crashRetries);
+    const values = [...valuesOf(request), crashRetries, JSON.stringify(error), toErrorMessage(error), jobType];
+    return this.#started(table, await this.#send(takeoverStatement(table, this.#options.library), values, CLAIM_TIMEOUT_MS));
+  }
+
+  async hasWork({ jobType, queue, worker, running }: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean> {
+    const [row] = await this.#send(laneWorkQuery(this.#table({ jobType }), this.#options.library), [queue, worker, running]);
+    return row?.['has_work'] === true;
+  }
+
+  override succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
+    const changes = changesDocument(this.#table(ref), end.own);
+    if (changes === null) return super.succeeded(ref, end);
+    const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
+    return this.#successes.get(ref.jobType)!.add({ ref, output, own: end.own, changes });
+  }
+
+  async #writeSuccesses(table: JobTable, successes: Success[]): Promise<PromiseSettledResult<WriteResult>[]> {
+    try {
+      const results = await this.#succeededMany(table, successes);
+      return results.map((value) => ({ status: 'fulfilled', value }));
+    } catch (error) {
+      if (isTransientDatabaseError(error) && !isLockTimeout(error)) throw error;
+      // A value that does not fit, a row that somebody keeps locked: that concerns one of them. Each by itself.
+      return Promise.allSettled(
+        successes.map(({ ref, output, own }) => super.succeeded(ref, { output: output === null ? null : JSON.parse(output), own })),
+      );
+    }
+  }
+
+  async #succeededMany(table: JobTable, successes: Success[]): Promise<WriteResult[]> {
+    const own = [...new Set(successes.flatMap((success) => Object.keys(success.own)))].sort();
+    // In the order in which other statements about many jobs lock them.
+    const ordered = successes.toSorted((a, b) => (a.ref.id < b.ref.id ? -1 : 1));
+    const rows = await this.#send(succeededManyStatement(table, own), [
+      ordered.map(({ ref }) => ref.id),
+      ordered.map(({ ref }) => ref.run),
+      ordered.map(({ ref }) => ref.attempt),
+      ordered.map(({ ref }) => ref.runId),
+      ordered.map(({ output }) => output),
+      ordered.map(({ changes }) => changes),
+    ]);
+    const applied = new Set(rows.map(({ id }) => id as string));
+    const others = successes.filter(({ ref }) => !applied.has(ref.id));
+    const known = others.length === 0 ? NOTHING_KNOWN : await this.#known(table, others);
+    return successes.map(({ ref }) => this.facts.count('succeeded', ref, applied.has(ref.id) ? 'applied' : known(ref)));
+  }
+
+  async #known(table: JobTable, successes: Success[]): Promise<(ref: AttemptRef) => WriteResult> {
+    const rows = await this.#send(positionsQuery(table, this.#options.library), [successes.map(({ ref }) => ref.id)]);
+    const byId = new Map(rows.map((row) => [row['id'] as string, row]));
+    return ({ id, run, attempt, runId }) => {
+      const row = byId.get(id);
+      const isMine = row?.['run'] === run && row['attempt'] === attempt && row['run_id'] === runId;
+      return isMine && row['status'] === 'SUCCESS' ? 'duplicate' : 'stale';
+    };
+  }
+
+  #started(table: JobTable, rows: Row[]): StartedRow[] {
+    const { jobType } = table;
+    const [id, run, attempt, runId, status] = ['id', 'run', 'attempt', 'runId', 'status'].map((name) => unquotedColumn(table, name));
+    const all = rows.map((row) => ({
+      ref: { jobType, id: row[id!], run: row[run!], attempt: row[attempt!], runId: row[runId!] } as AttemptRef,
+      row,
+    }));
+    for (const { ref } of all) this.facts.count('started', ref, 'applied');
+    return all.filter(({ row }) => row[status!] === 'STARTED');
+  }
+
+  async #send(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
+    const { pool, prepare } = this.#options;
+    const query = {
+      text,
+      values,
+      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
+      ...(prepare ? this.#nameOf(text) : {}),
+    };
+    return (await pool.query(query)).rows as Row[];
+  }
+
+  /** Handlers that change now these and now those columns make many texts: the first ones are prepared. */
+  #nameOf(text: string): { name?: string } {
+    const known = this.#names.get(text);
+    if (known === undefined && this.#names.size >= PREPARED_MAX) return {};
+    const name = known ?? `asyncjob_lane_${this.#names.size}`;
+    this.#names.set(text, name);
+    return { name };
+  }
+
+  #table({ jobType }: { jobType: string }): JobTable {
+    return this.#options.tables.get(jobType)!;
+  }
+}
+
+const NOTHING_KNOWN = (): WriteResult => 'stale';
+
+const valuesOf = ({ queue, worker, running, limit, runId, workflowId }: LaneRequest): unknown[] => [
+  queue,
+  worker,
+  running,
+  limit,
+  runId,
+  workflowId,
+];
+
+function unquotedColumn({ columns }: JobTable, property: string): string {
+  return columns[property]!.slice(1, -1);
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === '55P03';
+}
