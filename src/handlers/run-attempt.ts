@@ -4,6 +4,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
 import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
+import { pause } from '../domain/pause.ts';
 import type {
   AttemptFailure,
   AttemptRef,
@@ -27,7 +28,7 @@ import { ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
-import { after, follow, settledOrAborted, sleep } from './waiting.ts';
+import { after, follow, settledOrAborted } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
 export interface AttemptRegistry {
@@ -131,7 +132,7 @@ class Attempt {
     let giveUpAt = Infinity;
     if (inForce) await settledOrAborted(inForce, this.#stop.signal);
     for (let isFirst = true; ; isFirst = false) {
-      if (!isFirst) await sleep(LOOK_AGAIN_MS, this.#stop.signal);
+      if (!isFirst) await pause(LOOK_AGAIN_MS, this.#stop.signal);
       if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
       if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
       const verdict = await this.#askToStart(runningHere, giveUpAt);
@@ -355,7 +356,7 @@ class Attempt {
         if (whileThis?.aborted) throw error;
         this.#log.warn({ err: error }, 'the row could not be written yet; trying again');
         this.#host.heartbeat();
-        await sleep(delayMs, whileThis);
+        await pause(delayMs, whileThis);
       }
     }
   }
