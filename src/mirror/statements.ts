@@ -46,6 +46,9 @@ const movable = ({ name, columns: c }: JobTable, event: JobEvent) =>
   `with movable as (select l.${c.id} as id from ${name} l where l.${c.id} = any($1::uuid[]) and l.${c.status} in (${leaves(event)})
       order by l.${c.id} for update)`;
 
+/** Locks them, so that what else is asked of them holds until the transaction ends. $1 ids. */
+export const lockStatement = (table: JobTable, event: JobEvent): string => `${movable(table, event)} select count(*) from movable`;
+
 /** NEW → PENDING. $1 id, $2 queue or null, $3 not before or null, $4 priority or null, then own columns. */
 export const enqueueStatement = (table: JobTable, own: readonly string[]): string => {
   const c = table.columns;
