@@ -3,6 +3,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
+import type { AttemptListener } from '../domain/attempt-times.ts';
 import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
 import { pause } from '../domain/pause.ts';
 import type {
@@ -49,6 +50,9 @@ export interface AttemptDependencies {
   registry: AttemptRegistry | null;
   openProgress(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void; failed(error: unknown): void }): ProgressSink;
   isTransient(error: unknown): boolean;
+  /** The error for callers of a write that failed, as everywhere in the library. */
+  toCallerError(error: unknown, jobType: string): unknown;
+  times: AttemptListener;
   log: Log;
 }
 
@@ -189,6 +193,10 @@ class Attempt {
   async #runInContext(row: Row, invoke: Invoke): Promise<AttemptEnd> {
     const em = this.#deps.orm.em.getContext() as MikroORM['em'];
     const job = em.map(this.#type.jobClass as never, row as never) as AsyncJob;
+    const { times } = this.#deps;
+    const of = { jobType: this.#ref.jobType, queue: this.#host.queue };
+    const waitedMs = waitOf(job);
+    if (waitedMs !== null) times.waited(of, waitedMs);
     const progress = this.#deps.openProgress(this.#ref, {
       overtaken: () => this.#abort('overtaken'),
       revokeRequested: () => this.#abort('revoked'),
@@ -207,6 +215,7 @@ class Attempt {
       log: this.#log,
       mirror: this.#deps.mirror,
       untilWritten,
+      toCallerError: this.#deps.toCallerError,
       overtaken: () => this.#abort('overtaken'),
     });
     const runHandler = async () => {
@@ -220,15 +229,19 @@ class Attempt {
       overtaken: () => this.#abort('overtaken'),
       revokeRequested: () => this.#abort('revoked'),
     });
+    const beganAt = performance.now();
     const end = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler))).then(
       (output) => ({ output }),
       (error: unknown) => ({ error }),
     );
+    const ranMs = performance.now() - beganAt;
     forgetTimeLimit();
     unwatch?.();
     // What the handler said last is written before its outcome: afterwards the row refuses it.
     await progress.close();
-    return 'error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output);
+    const ended = await ('error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output));
+    times.ran({ ...of, outcome: ended.kind }, ranMs);
+    return ended;
   }
 
   /** A handler that goes on long after its time limit loses its slot; what it does later is refused by the row. */
@@ -360,6 +373,15 @@ class Attempt {
       }
     }
   }
+}
+
+/**
+ * From when the job was due to its start. `null` after a failure or a crash: a start forgets when the next attempt was due.
+ */
+function waitOf({ failures, crashes, enqueuedAt, createdAt, runAt, startedAt }: AsyncJob): number | null {
+  if (failures > 0 || crashes > 0 || !startedAt) return null;
+  const dueAt = Math.max((enqueuedAt ?? createdAt).getTime(), runAt?.getTime() ?? 0);
+  return Math.max(0, startedAt.getTime() - dueAt);
 }
 
 /** The handler did not stop at its time limit. */
