@@ -33,20 +33,26 @@ async function ask(worker: Child, path: '/livez' | '/readyz' | '/metrics'): Prom
 it('a worker whose event loop is blocked keeps its job, answers probes, and says who blocks it', async () => {
   await using first = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
   await using second = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
-  expect(await ask(first, '/readyz')).toEqual({ status: 200, text: '{"ready":true}\n' });
+  expect(await ask(first, '/readyz')).toEqual({ status: 200, text: '{"ready":true,"blockedMs":0}\n' });
   const job = await Spin.enqueue({ forMs: 6_000 });
   const { pid } = await shop.happened(job, 'began');
   const busy = pid === first.pid ? first : second;
   const answers = new Set<string>();
+  let longest = 0;
   let metrics = '';
   await until(async () => {
-    for (const path of ['/livez', '/readyz'] as const) answers.add((await ask(busy, path)).text.trim());
-    metrics ||= (await ask(busy, '/metrics')).text;
+    for (const path of ['/livez', '/readyz'] as const) {
+      const { blockedMs, ...answer } = JSON.parse((await ask(busy, path)).text) as { blockedMs: number };
+      answers.add(JSON.stringify(answer));
+      longest = Math.max(longest, blockedMs);
+    }
+    if (longest > 2_000) metrics ||= (await ask(busy, '/metrics')).text;
     return (await shop.happenings(job)).length > 1;
   });
   expect([...answers]).toEqual(['{"live":true}', '{"ready":true}']);
   expect(metrics).toContain('# The event loop is blocked');
   expect(metrics).toContain('asyncjob_attempts_running');
+  expect(metrics).toMatch(/^asyncjob_event_loop_blocked_seconds [2-6]/m);
 
   expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
   expect((await shop.happenings(job)).map(({ pid: by, what }) => [by, what])).toEqual([
@@ -68,6 +74,9 @@ it('a worker whose event loop is blocked keeps its job, answers probes, and says
   expect(text).toContain('asyncjob_undispatched_oldest_seconds 0\n');
   expect(text).toMatch(/asyncjob_event_loop_blocked_seconds_total [5-7]\./);
   expect(text).toContain('process_cpu_seconds_total');
+  expect(text).toContain('asyncjob_event_loop_blocked_seconds 0\n');
+  expect(text).toContain('asyncjob_wait_seconds_count{job_type="Spin",queue="default"} 1\n');
+  expect(text).toContain('asyncjob_attempt_seconds_count{job_type="Spin",queue="default",outcome="succeeded"} 1\n');
 });
 
 it('names the one job of several that blocks the loop', async () => {
@@ -143,7 +152,7 @@ it('is live and not ready while it waits for PostgreSQL, and once it was told to
   await using starting = shop.startWorker(PROBES, { DATABASE_URL: nowhere.href });
   await starting.line('waiting for PostgreSQL');
   expect(await ask(starting, '/livez')).toMatchObject({ status: 200 });
-  expect(await ask(starting, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"starting"}\n' });
+  expect(await ask(starting, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"starting","blockedMs":0}\n' });
   starting.kill('SIGTERM');
   expect(await starting.end()).toMatchObject({ code: 0 });
 
@@ -152,7 +161,7 @@ it('is live and not ready while it waits for PostgreSQL, and once it was told to
   await shop.happened(job, 'began');
   draining.kill('SIGTERM');
   await draining.line('shutting down');
-  expect(await ask(draining, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"shutting down"}\n' });
+  expect(await ask(draining, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"shutting down","blockedMs":0}\n' });
   expect(await ask(draining, '/livez')).toMatchObject({ status: 200 });
   expect(await draining.end()).toMatchObject({ code: 0 });
   expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS' });

@@ -1,6 +1,7 @@
 // The lifeline with its real thread, without a database.
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { expect, it } from 'vitest';
 import type { Log } from '../../../../src/domain/ports.ts';
 import { Lifeline } from '../../../../src/worker/lifeline/lifeline.ts';
@@ -13,6 +14,8 @@ function listeningLog(): { log: Log; lines: { level: string; fields: Record<stri
   const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), child: () => log };
   return { log, lines };
 }
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
 
 interface Given {
   blocks?: number[];
@@ -76,6 +79,7 @@ it('answers probes and metrics on a free port, and gives it back when it is clos
       /^a 1\n\n# HELP asyncjob_event_loop_blocked_seconds .*\n# TYPE \S+ gauge\nasyncjob_event_loop_blocked_seconds 0\n$/,
     );
     expect((await ask('/'))[0]).toBe(404);
+    expect(HAS_IPV6 ? (await fetch(`http://[::1]:${port}/livez`)).status : 200).toBe(200);
     lifeline.advance('ready');
     lifeline.renewed(process.hrtime.bigint());
     expect(await ask('/readyz')).toEqual([200, '{"ready":true,"blockedMs":0}\n']);
