@@ -1,6 +1,6 @@
 // The door of applications: job classes, the configuration, the application object. It never loads the native Temporal core.
 export { p } from '@mikro-orm/core';
-export { AsyncJobs, type ConnectOptions, type WorkerOptions } from './app/async-jobs.ts';
+export { AsyncJobs, type ConnectOptions, type PluginOptions, type WorkerOptions } from './app/async-jobs.ts';
 export { defineConfig, type Config } from './app/config.ts';
 export { AttemptStopped, type StopReason } from './domain/attempt.ts';
 export { AsyncJobError, GiveUp, RetryAfter, type ErrorCode, type ErrorRecord } from './domain/errors.ts';

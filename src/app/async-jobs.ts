@@ -75,6 +75,16 @@ export interface WorkerOptions {
   signal?: AbortSignal;
 }
 
+export interface PluginOptions {
+  /** Where probes and metrics are answered; 0: a free port. The environment's is not taken. @default null: nowhere */
+  probePort?: number | null;
+  /**
+   * End the process, as a worker of ours does, when an attempt exceeds its `runTimeout` in a blocked event loop: with all
+   * that is at work in it besides jobs. @default false: it is only logged
+   */
+  killBlocked?: boolean;
+}
+
 /** What was enqueued or started just now may not be in Temporal's lists yet. */
 const RECONCILE_QUIET_MS = 5_000;
 const DATABASE_ERRORS = { isTransient: isTransientDatabaseError, isSchemaError, isValueError };
@@ -144,6 +154,8 @@ export class AsyncJobs implements Application, AsyncDisposable {
       registry,
       openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
       isTransient: isTransientDatabaseError,
+      toCallerError: (error, jobType) => toCallerError(error, jobType, DATABASE_ERRORS),
+      times: facts.attempts,
       log,
     });
     const runAttemptWith =
@@ -352,13 +364,13 @@ export class AsyncJobs implements Application, AsyncDisposable {
    * A plugin that puts this application's handlers into a Temporal worker of one's own, beside other workflows:
    * `Worker.create({ taskQueue, workflowsPath, plugins: [await app.plugin()] })`.
    *
-   * @throws AsyncJobError `handler.load_failed`, `database.schema`, `settings.invalid` with the inline engine
+   * @throws AsyncJobError `handler.load_failed`, `database.schema`, `settings.invalid` for wrong options or with the inline engine
    */
-  async plugin(): Promise<AsyncJobPlugin> {
+  async plugin(options: PluginOptions = {}): Promise<AsyncJobPlugin> {
     this.#refuseClosed();
     const { AsyncJobPlugin: Plugin } = await import('../worker/plugin.ts');
     await this.prepare();
-    return Plugin.create(this.#parts);
+    return Plugin.create(this.#parts, options);
   }
 
   /**

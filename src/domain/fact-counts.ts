@@ -1,4 +1,5 @@
-// What became of the facts that this process wrote to rows. Metrics read it.
+// What became of the facts that this process wrote to rows, and how long its attempts took. Metrics read it.
+import { AttemptTimes } from './attempt-times.ts';
 import type { JobRef, WriteResult } from './ports.ts';
 
 export type Fact =
@@ -9,10 +10,10 @@ export type Fact =
   | 'saved'
   | 'succeeded'
   | 'failed'
-  | 'handedBack'
+  | 'handed_back'
   | 'finalized'
   | 'ended'
-  | 'nextRun';
+  | 'next_run';
 
 export interface FactCount {
   fact: Fact;
@@ -21,6 +22,7 @@ export interface FactCount {
 }
 
 export class FactCounts {
+  readonly attempts = new AttemptTimes();
   readonly #counts = new Map<string, FactCount>();
   readonly #onStale: (fact: Fact, ref: JobRef) => void;
 

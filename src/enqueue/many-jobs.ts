@@ -1,4 +1,4 @@
-// Many jobs of a class at once: enqueueMany, revokeMany, retryMany. One statement per thousand, the same statements and
+// Many jobs of a class at once: enqueueMany, revokeMany, retryMany. One write per thousand, the same statements and
 // guards as for one job; the engine hears of them when all rows are written.
 import type { EntityManager, FilterQuery, MikroORM } from '@mikro-orm/postgresql';
 import { statusesBefore, type JobEvent } from '../domain/lifecycle.ts';
@@ -7,7 +7,7 @@ import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { jobTypeOf } from '../entity/job-class.ts';
 import type { EnqueueOptions, JobClass } from '../entity/job-types.ts';
 import type { JobTable } from '../mirror/job-table.ts';
-import { movedRuns, retryStatement, revokeStatement } from '../mirror/statements.ts';
+import { lockStatement, movedRuns, retryStatement, revokeStatement } from '../mirror/statements.ts';
 import { checkEnqueueOptions, checkRevokeOptions, checkWhere } from './check-options.ts';
 import { committedRunOf, movedRunOf, type MovedRun } from './committed-run.ts';
 import { buildJob, initialState, insertJobs, notBefore } from './create-job.ts';
@@ -96,14 +96,28 @@ export class ManyJobs {
     return moved.map(({ id }) => id);
   }
 
-  /** A statement per page of ids, in the caller's transaction, or else each in its own; into `moved`. */
+  /**
+   * A page of ids at a time, in the caller's transaction, or else each in its own; into `moved`. A page's rows are locked
+   * before the condition is asked again, since it decides about the row as it is when it moves: what was PENDING when the
+   * page was read may run by now (integration/many-jobs: "is left alone when the condition does not hold any more").
+   */
   async #move<T extends AsyncJob>(em: EntityManager, what: ManyMoves<T>, moved: MovedRun[]): Promise<void> {
     const { jobClass, event, parameters } = what;
     const jobType = jobTypeOf(jobClass);
-    const statement = movedRuns(this.#table(jobClass), what.statement);
+    const table = this.#table(jobClass);
+    const lock = lockStatement(table, event);
+    const statement = movedRuns(table, what.statement);
+    const where = { $and: [what.where, { status: { $in: statusesBefore(event) } }] };
+    const movePage = async (within: EntityManager, page: string[]) => {
+      await execute(within, lock, [idArray(page)]);
+      const ids = await readIds(within, jobClass, { $and: [where, { id: { $in: page } }] });
+      return ids.length === 0 ? [] : execute(within, statement, [idArray(ids), ...parameters]);
+    };
     await this.#orCallerError(jobClass, async () => {
-      for await (const ids of idsOf(em, jobClass, { $and: [what.where, { status: { $in: statusesBefore(event) } }] })) {
-        const rows = await execute(em, statement, [idArray(ids), ...parameters]);
+      for await (const page of pagesOfIds(em, jobClass, where)) {
+        const rows = em.isInTransaction()
+          ? await movePage(em, page)
+          : await em.fork().transactional((own) => movePage(own as EntityManager, page));
         moved.push(...rows.map((row) => movedRunOf(jobType, row)));
       }
     });
@@ -128,16 +142,20 @@ interface ManyMoves<T extends AsyncJob> {
 }
 
 /** Ids of the jobs that match, in their order, a page at a time: each job is met once, however many there are. */
-async function* idsOf(em: EntityManager, jobClass: JobClass, where: object): AsyncGenerator<string[]> {
-  const options = { fields: ['id'], populate: false, orderBy: { id: 'asc' }, limit: ROWS_AT_ONCE };
+async function* pagesOfIds(em: EntityManager, jobClass: JobClass, where: object): AsyncGenerator<string[]> {
   for (let after: object = {}; ;) {
-    // Read as MyJob.find() does, but by nobody's identity map, and without a flush of the caller's changes.
-    const fork = em.fork({ keepTransactionContext: true });
-    const jobs = (await fork.find(jobClass as never, { $and: [where, after] } as never, options as never)) as AsyncJob[];
-    if (jobs.length > 0) yield jobs.map(({ id }) => id);
-    if (jobs.length < ROWS_AT_ONCE) return;
-    after = { id: { $gt: jobs.at(-1)!.id } };
+    const ids = await readIds(em, jobClass, { $and: [where, after] });
+    if (ids.length > 0) yield ids;
+    if (ids.length < ROWS_AT_ONCE) return;
+    after = { id: { $gt: ids.at(-1)! } };
   }
+}
+
+/** At most a page. Read as MyJob.find() does, but by nobody's identity map, and without a flush of the caller's changes. */
+async function readIds(em: EntityManager, jobClass: JobClass, where: object): Promise<string[]> {
+  const options = { fields: ['id'], populate: false, orderBy: { id: 'asc' }, limit: ROWS_AT_ONCE };
+  const jobs = (await em.fork({ keepTransactionContext: true }).find(jobClass as never, where as never, options as never)) as AsyncJob[];
+  return jobs.map(({ id }) => id);
 }
 
 /** What iterating throws is the caller's own error, and no database's. */

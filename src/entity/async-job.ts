@@ -195,8 +195,12 @@ export abstract class AsyncJob {
   /**
    * `job.revoke()` for every job that matches, as for `find()`; `{}` means all of the class. Settled ones are skipped.
    *
-   * One statement per thousand jobs, all in the caller's transaction, or else each for itself. Then Temporal is told; if
+   * A thousand jobs at a time, all in the caller's transaction, or else each thousand in its own. Then Temporal is told; if
    * it is away the call ends all the same, since the rows are right. Instances that you hold stay as they are.
+   *
+   * Each job is asked once more whether it matches when its row is locked to be moved: `{ status: 'PENDING' }` leaves those
+   * alone that a worker has started meanwhile. What the condition says of other tables' rows holds at that moment, too; these
+   * are not locked.
    *
    * Returns the ids of the jobs that are REVOKED now, or are running and were asked to stop, in their order.
    *

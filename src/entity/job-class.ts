@@ -15,6 +15,8 @@ import { AsyncJobAttempt, AttemptSchema } from './async-job-attempt.ts';
 import { AsyncJobView, AsyncJobViewSchema } from './async-job-view.ts';
 import { AsyncJobWorker, WorkerSchema } from './async-job-worker.ts';
 import { AsyncJobSchema, baseColumn, LANE_INDEXES, type BaseProperty } from './base-schema.ts';
+import { invalidSettings } from './invalid-settings.ts';
+import { problemOfJobType } from './job-statics.ts';
 import type { Columns, JobClass } from './job-types.ts';
 
 /** The own columns as the class has them. */
@@ -45,13 +47,15 @@ const schemas = new WeakMap<object, EntitySchema>();
  *
  * `name` is the job type: unique per application, and it stays when the class is renamed.
  *
- * @throws AsyncJobError `job.reserved_column` when a column has the name of a base column or method
+ * @throws AsyncJobError `settings.invalid` when the name is none, `job.reserved_column` when a column has the name of a base column or method
  */
 export function asyncJob<const P extends Record<string, any>>(
   name: string,
   properties: P & Reserved<P>,
   storage: JobStorage = {},
 ): JobBase<P> {
+  const problem = problemOfJobType(name);
+  if (problem !== null) throw invalidSettings('the name in asyncJob(…)', [problem]);
   for (const column of Object.keys(properties)) {
     if (isReserved(column)) {
       throw new AsyncJobError('job.reserved_column', `'${column}' of '${name}' is a column or method of AsyncJob. Choose another name.`);

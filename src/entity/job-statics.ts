@@ -19,9 +19,15 @@ export function problemsOfStatics(jobClass: JobClass): string[] {
   const { defaultQueue, jobType } = jobClass as { defaultQueue: unknown; jobType?: unknown };
   if (typeof defaultQueue !== 'string' || defaultQueue === '' || defaultQueue.includes('/'))
     problems.push(`${jobClass.name}.defaultQueue: ${shown(defaultQueue)} is no queue name`);
-  if (jobType !== undefined && (typeof jobType !== 'string' || jobType === ''))
-    problems.push(`${jobClass.name}.jobType: ${shown(jobType)} is no name`);
+  const ofType = jobType === undefined ? null : problemOfJobType(jobType);
+  if (ofType !== null) problems.push(`${jobClass.name}.jobType: ${ofType}`);
   return problems;
+}
+
+/** Temporal's list queries have no way to write a backslash or a control character. */
+export function problemOfJobType(jobType: unknown): string | null {
+  if (typeof jobType !== 'string' || jobType === '') return `${shown(jobType)} is no name`;
+  return /[\\\p{Cc}]/u.test(jobType) ? `${shown(jobType)} has a backslash or a control character in it` : null;
 }
 
 function ownStatics(jobClass: object): string[] {

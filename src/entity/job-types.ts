@@ -52,7 +52,7 @@ export interface Task<T extends AsyncJob = AsyncJob> {
   /**
    * Stores where to go on after a crash; resolves when it is on the row.
    *
-   * @throws AsyncJobError `attempt.overtaken`
+   * @throws AsyncJobError `attempt.overtaken`, `job.value_invalid`, `database.unavailable`
    */
   saveCheckpoint(value: NonNullable<T['checkpoint']>): Promise<void>;
   /** Temporal's heartbeat with details of your own, shown in its UI. The library beats by itself: no need to. */

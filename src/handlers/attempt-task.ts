@@ -23,6 +23,7 @@ interface AttemptTaskParts {
   mirror: JobMirror;
   /** Repeats a write while PostgreSQL is away and the handler shall go on. */
   untilWritten<R>(write: () => Promise<R>): Promise<R>;
+  toCallerError(error: unknown, jobType: string): unknown;
   overtaken: () => void;
 }
 
@@ -79,8 +80,10 @@ export class AttemptTask implements Task {
   };
 
   readonly saveCheckpoint = async (value: unknown): Promise<void> => {
-    const { mirror, host, untilWritten } = this.#parts;
-    const { result } = await untilWritten(() => mirror.progress(host.ref, { checkpoint: value }));
+    const { mirror, host, untilWritten, toCallerError } = this.#parts;
+    const { result } = await untilWritten(() => mirror.progress(host.ref, { checkpoint: value })).catch((error: unknown) => {
+      throw toCallerError(error, this.jobType);
+    });
     if (result === 'stale') {
       this.#parts.overtaken();
       throw new AsyncJobError('attempt.overtaken', `another attempt or a revocation has taken job ${this.id}: stop here.`);

@@ -3,7 +3,9 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
+import type { AttemptListener } from '../domain/attempt-times.ts';
 import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
+import { pause } from '../domain/pause.ts';
 import type {
   AttemptFailure,
   AttemptRef,
@@ -27,7 +29,7 @@ import { ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
-import { after, follow, settledOrAborted, sleep } from './waiting.ts';
+import { after, follow, settledOrAborted } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
 export interface AttemptRegistry {
@@ -48,6 +50,9 @@ export interface AttemptDependencies {
   registry: AttemptRegistry | null;
   openProgress(ref: AttemptRef, news: { overtaken(): void; revokeRequested(): void; failed(error: unknown): void }): ProgressSink;
   isTransient(error: unknown): boolean;
+  /** The error for callers of a write that failed, as everywhere in the library. */
+  toCallerError(error: unknown, jobType: string): unknown;
+  times: AttemptListener;
   log: Log;
   /** At which level it is said that an attempt started, succeeded, or ended as it was asked to. @default 'info' */
   routineLevel?: 'info' | 'debug';
@@ -169,7 +174,7 @@ class Attempt {
     let giveUpAt = Infinity;
     if (inForce) await settledOrAborted(inForce, this.#stop.signal);
     for (let isFirst = true; ; isFirst = false) {
-      if (!isFirst) await sleep(LOOK_AGAIN_MS, this.#stop.signal);
+      if (!isFirst) await pause(LOOK_AGAIN_MS, this.#stop.signal);
       if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
       if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
       const verdict = await this.#askToStart(runningHere, giveUpAt);
@@ -230,6 +235,10 @@ class Attempt {
   async #runInContext(row: Row, invoke: Invoke): Promise<AttemptEnd> {
     const em = this.#deps.orm.em.getContext() as MikroORM['em'];
     const job = em.map(this.#type.jobClass as never, row as never) as AsyncJob;
+    const { times } = this.#deps;
+    const of = { jobType: this.#ref.jobType, queue: this.#host.queue };
+    const waitedMs = waitOf(job);
+    if (waitedMs !== null) times.waited(of, waitedMs);
     const progress = this.#deps.openProgress(this.#ref, {
       overtaken: () => this.#abort('overtaken'),
       revokeRequested: () => this.#abort('revoked'),
@@ -248,6 +257,7 @@ class Attempt {
       log: () => this.#log,
       mirror: this.#deps.mirror,
       untilWritten,
+      toCallerError: this.#deps.toCallerError,
       overtaken: () => this.#abort('overtaken'),
     });
     const runHandler = async () => {
@@ -261,15 +271,19 @@ class Attempt {
       overtaken: () => this.#abort('overtaken'),
       revokeRequested: () => this.#abort('revoked'),
     });
+    const beganAt = performance.now();
     const end = await this.#unlessItIgnoresTheTimeLimit(withAttempt(attempt, async () => invoke(runHandler))).then(
       (output) => ({ output }),
       (error: unknown) => ({ error }),
     );
+    const ranMs = performance.now() - beganAt;
     forgetTimeLimit();
     unwatch?.();
     // What the handler said last is written before its outcome: afterwards the row refuses it.
     await progress.close();
-    return 'error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output);
+    const ended = await ('error' in end ? this.#ended(job, end.error) : this.#succeeded(em, job, end.output));
+    times.ran({ ...of, outcome: ended.kind }, ranMs);
+    return ended;
   }
 
   /** A handler that goes on long after its time limit loses its slot; what it does later is refused by the row. */
@@ -398,10 +412,19 @@ class Attempt {
         if (whileThis?.aborted) throw error;
         this.#log.warn({ err: error }, 'the row could not be written yet; trying again');
         this.#host.heartbeat();
-        await sleep(delayMs, whileThis);
+        await pause(delayMs, whileThis);
       }
     }
   }
+}
+
+/**
+ * From when the job was due to its start. `null` after a failure or a crash: a start forgets when the next attempt was due.
+ */
+function waitOf({ failures, crashes, enqueuedAt, createdAt, runAt, startedAt }: AsyncJob): number | null {
+  if (failures > 0 || crashes > 0 || !startedAt) return null;
+  const dueAt = Math.max((enqueuedAt ?? createdAt).getTime(), runAt?.getTime() ?? 0);
+  return Math.max(0, startedAt.getTime() - dueAt);
 }
 
 /** The handler did not stop at its time limit. */

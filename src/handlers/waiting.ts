@@ -23,23 +23,6 @@ export function follow(signal: AbortSignal, onAbort: () => void): () => void {
   return () => signal.removeEventListener('abort', onAbort);
 }
 
-/** Resolves after `ms`, or when the signal aborts. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    let forget: () => void = () => undefined;
-    const timer = setTimeout(() => {
-      forget();
-      resolve();
-    }, ms);
-    if (signal) {
-      forget = follow(signal, () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }
-  });
-}
-
 /** Resolves when `promise` does, or when the signal aborts. */
 export function settledOrAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

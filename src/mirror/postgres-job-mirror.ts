@@ -150,7 +150,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async handedBack(ref: AttemptRef, reason: HandBackReason): Promise<EndResult> {
-    return this.#end('handedBack', ref, statements.handedBackStatement, [...mine(ref), reason, ref.jobType]);
+    return this.#end('handed_back', ref, statements.handedBackStatement, [...mine(ref), reason, ref.jobType]);
   }
 
   async finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult> {
@@ -177,7 +177,7 @@ export class PostgresJobMirror implements JobMirror {
 
   async nextRun(ref: RunRef, runId: string | null, { why, worker }: { why: string; worker: string | null }): Promise<NextRun | null> {
     const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
-    this.facts.count('nextRun', ref, row ? 'applied' : 'stale');
+    this.facts.count('next_run', ref, row ? 'applied' : 'stale');
     if (!row) return null;
     const runAt = row['run_at'] as string | Date | null;
     return { ...(row as unknown as NextRun), runAt: runAt === null ? null : new Date(runAt) };

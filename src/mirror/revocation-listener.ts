@@ -1,7 +1,7 @@
 // Hears of revocations when they are committed: one connection that LISTENs, made anew when it breaks. Nothing depends
-// on it: what it misses (behind a pooler that pools transactions: everything) the watch's next look finds.
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool, QueryConfig } from 'pg';
+// on it: what it misses (behind a pooler that pools transactions: everything, which it finds out) the watch's next look finds.
+import type { Pool, PoolClient, QueryConfig } from 'pg';
+import { pause } from '../domain/pause.ts';
 import type { Log } from '../domain/ports.ts';
 import { LANES_CHANNEL, REVOCATIONS_CHANNEL } from './statements.ts';
 
@@ -19,6 +19,9 @@ const PAUSE_MAX_MS = 5_000;
 /** An idle connection that a firewall forgot would never break by itself: it is used now and then. */
 const PROBE_INTERVAL_MS = 30_000;
 const PROBE_TIMEOUT_MS = 10_000;
+/** What listeners say to themselves begins so: no job's id does. */
+const WORD_TO_ITSELF = 'listening ';
+const HEARD_WITHIN_MS = 2_000;
 
 export class RevocationListener {
   readonly #pool: Pool;
@@ -27,8 +30,9 @@ export class RevocationListener {
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #isDeaf = false;
+  #isTried = false;
 
-  /** Takes one connection of `pool` until it is stopped. */
+  /** Takes one connection of `pool` until it is stopped, and once another one for a moment. */
   constructor(pool: Pool, news: RevocationNews, log: Log) {
     this.#pool = pool;
     this.#news = news;
@@ -51,7 +55,7 @@ export class RevocationListener {
       const lasted = performance.now() - since > PAUSE_MAX_MS;
       pauseMs = lasted ? PAUSE_MIN_MS : Math.min(pauseMs * 2, PAUSE_MAX_MS);
       // Jitter: listeners that a restart of PostgreSQL cut off together do not come back together.
-      await this.#pause(pauseMs * (0.75 + Math.random() / 2), this.#stop.signal);
+      await pause(pauseMs * (0.75 + Math.random() / 2), this.#stop.signal);
     }
   }
 
@@ -70,8 +74,11 @@ export class RevocationListener {
           text: channels.map((channel) => `listen ${channel}`).join('; '),
           query_timeout: PROBE_TIMEOUT_MS,
         } as QueryConfig);
-        if (isNew) this.#connected();
-        await this.#pause(PROBE_INTERVAL_MS, wake);
+        if (isNew) {
+          this.#connected();
+          void this.#tryToHear(client, wake);
+        }
+        await pause(PROBE_INTERVAL_MS, wake);
       }
     } finally {
       client.release(true); // nobody else shall get a connection that listens
@@ -79,7 +86,7 @@ export class RevocationListener {
   }
 
   #heard(channel: string, payload: string | undefined): void {
-    if (!payload) return;
+    if (!payload || payload.startsWith(WORD_TO_ITSELF)) return;
     if (channel === REVOCATIONS_CHANNEL) this.#news.revoked(payload);
     else this.#news.laneWanted?.(payload);
   }
@@ -96,7 +103,26 @@ export class RevocationListener {
     this.#isDeaf = true;
   }
 
-  async #pause(ms: number, until: AbortSignal): Promise<void> {
-    await sleep(ms, undefined, { signal: until }).catch(() => undefined);
+  /** Behind a pooler that pools transactions LISTEN succeeds, and nothing is ever heard. Finds it out, and says it once. */
+  async #tryToHear(client: PoolClient, signal: AbortSignal): Promise<void> {
+    if (this.#isTried) return;
+    const word = `${WORD_TO_ITSELF}${crypto.randomUUID()}`;
+    const heard = new AbortController();
+    client.on('notification', ({ payload }) => payload === word && heard.abort());
+    try {
+      // By another connection: a pooler's server connection might tell itself.
+      await this.#pool.query(`select pg_notify('${REVOCATIONS_CHANNEL}', $1)`, [word]);
+    } catch (error) {
+      this.#log.debug({ err: error }, 'whether revocations are heard could not be tried');
+      return;
+    }
+    await pause(HEARD_WITHIN_MS, AbortSignal.any([heard.signal, signal]));
+    if (signal.aborted) return; // the next connection tries it
+    this.#isTried = true;
+    if (heard.signal.aborted) return;
+    this.#log.warn(
+      {},
+      'revocations are not heard: PostgreSQL is probably behind a pooler that pools transactions. Running handlers are told within two seconds; set ASYNCJOB_LISTEN=false, which saves the connection',
+    );
   }
 }

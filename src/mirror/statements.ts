@@ -49,6 +49,9 @@ const movable = ({ name, columns: c }: JobTable, event: JobEvent) =>
 /** From when on it may start. Lanes find it by the time of its next attempt; who dispatches tells Temporal. */
 const notBefore = ({ columns: c, lane }: JobTable) => `${c.runAt} = $3::timestamptz${lane ? `, ${c.nextAttemptAt} = $3::timestamptz` : ''}`;
 
+/** Locks them, so that what else is asked of them holds until the transaction ends. $1 ids. */
+export const lockStatement = (table: JobTable, event: JobEvent): string => `${movable(table, event)} select count(*) from movable`;
+
 /** NEW → PENDING. $1 id, $2 queue or null, $3 not before or null, $4 priority or null, then own columns. */
 export const enqueueStatement = (table: JobTable, own: readonly string[]): string => {
   const c = table.columns;

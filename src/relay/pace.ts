@@ -1,5 +1,5 @@
 // A limit on how often something is done: turns are given out evenly, in the order in which they were asked for.
-import { pause } from './pause.ts';
+import { pause } from '../domain/pause.ts';
 
 export class Pace {
   readonly #intervalMs: number;

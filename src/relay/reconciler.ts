@@ -5,7 +5,7 @@ import { isSettled } from '../domain/lifecycle.ts';
 import type { OpenRunSource, RunFacts, RunRef } from '../domain/ports.ts';
 import { Examiner, logDifference, type Difference, type ExaminerParts } from './examiner.ts';
 import { Patience } from './patience.ts';
-import { pause } from './pause.ts';
+import { pause } from '../domain/pause.ts';
 import type { RepairKind } from './plan-repairs.ts';
 
 export interface ReconcilerParts extends ExaminerParts {

@@ -1,7 +1,7 @@
 // Sweeps what was committed and never dispatched: the process that enqueued died, Temporal was away, or the row was
 // inserted by SQL. Every worker process has one; a job is dispatched by one of them at a time.
 import type { CommittedRun, DispatchResult, Log, UndispatchedRunSource } from '../domain/ports.ts';
-import { pause } from './pause.ts';
+import { pause } from '../domain/pause.ts';
 
 export interface RelayParts {
   source: UndispatchedRunSource;

@@ -24,8 +24,8 @@ export interface BackgroundLoopsOptions {
   pool: Pool;
   watch: AttemptWatch;
   metrics: Pick<WorkerMetrics, 'repaired'>;
-  /** Rows of lanes were enqueued there. */
-  laneWanted(queue: string): void;
+  /** Rows of lanes were enqueued there; absent where there are no lanes. */
+  laneWanted?(queue: string): void;
 }
 
 export class BackgroundLoops {
@@ -47,7 +47,11 @@ export class BackgroundLoops {
       isTransient: isTransientDatabaseError,
       onRepair: (kind) => metrics.repaired(kind),
     });
-    const news = { revoked: (jobId: string) => watch.revoked(jobId), mayHaveMissed: () => void watch.look(), laneWanted };
+    const news = {
+      revoked: (jobId: string) => watch.revoked(jobId),
+      mayHaveMissed: () => void watch.look(),
+      ...(laneWanted ? { laneWanted } : {}),
+    };
     this.#loops = [this.#relay, reconciler, ...(settings.listen ? [new RevocationListener(pool, news, log)] : [])];
   }
 

@@ -1,12 +1,38 @@
-// A worker's metrics for Prometheus. They read what others count; only repairs and blocks are counted here.
+// A worker's metrics for Prometheus. They read what others count; only repairs and blocks are counted here. The block that
+// goes on now is known to the lifeline's thread alone, which adds it.
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { FactCounts } from '../domain/fact-counts.ts';
+import type { RepairKind } from '../relay/plan-repairs.ts';
 import type { Undispatched } from '../relay/relay.ts';
+import { attemptHistograms } from './attempt-histograms.ts';
 
 export interface MetricsSources {
   facts: FactCounts;
   attemptsRunning(): number;
-  lastSweep(): Undispatched;
+  /** `null`: it failed, and nobody knows. */
+  lastSweep(): Undispatched | null;
+}
+
+/** All of them begin at 0: `rate()` sees the first one. */
+const REPAIRS = {
+  dispatch: 0,
+  revoke: 0,
+  fail: 0,
+  next_run: 0,
+  cancel: 0,
+  terminate: 0,
+  report: 0,
+} satisfies Record<RepairKind, number>;
+
+/** Memory, CPU, garbage collection: collected once, however many workers come and go in a process. */
+let processRegistry: Registry | undefined;
+
+function collectProcess(): Registry {
+  if (processRegistry === undefined) {
+    processRegistry = new Registry();
+    collectDefaultMetrics({ register: processRegistry });
+  }
+  return processRegistry;
 }
 
 export class WorkerMetrics {
@@ -14,17 +40,21 @@ export class WorkerMetrics {
   readonly #repairs: Counter<'repair'>;
   readonly #blockedSeconds: Counter;
   readonly #blocks: Counter;
+  #ofProcess: Registry | null = null;
 
   constructor({ facts, attemptsRunning, lastSweep }: MetricsSources) {
     const registers = [this.#registry];
-    const gauge = (name: string, help: string, read: () => number) =>
+    const gauge = (name: string, help: string, read: () => number | null) =>
       this.#registry.registerMetric(
         new Gauge({
           name,
           help,
           registers: [],
           collect() {
-            this.set(read());
+            const value = read();
+            // No sample is better than an old one.
+            if (value === null) this.remove();
+            else this.set(value);
           },
         }),
       );
@@ -43,10 +73,15 @@ export class WorkerMetrics {
     gauge(
       'asyncjob_undispatched_jobs',
       "Committed jobs without a workflow that this worker's last sweep found; at most a batch, and not those of other workers' sweeps.",
-      () => lastSweep().found,
+      () => lastSweep()?.found ?? null,
     );
-    gauge('asyncjob_undispatched_oldest_seconds', 'Age of the oldest of them; 0 when there is none.', () => lastSweep().oldestMs / 1_000);
+    gauge('asyncjob_undispatched_oldest_seconds', 'Age of the oldest of them; 0 when there is none.', () => {
+      const sweep = lastSweep();
+      return sweep && sweep.oldestMs / 1_000;
+    });
+    for (const histogram of attemptHistograms(facts.attempts)) this.#registry.registerMetric(histogram);
     this.#repairs = new Counter({ name: 'asyncjob_repairs_total', help: 'Repairs of rows.', labelNames: ['repair'], registers });
+    for (const repair of Object.keys(REPAIRS)) this.#repairs.inc({ repair }, 0);
     this.#blockedSeconds = new Counter({
       name: 'asyncjob_event_loop_blocked_seconds_total',
       help: 'Time for which the event loop was blocked for longer than a second.',
@@ -59,9 +94,9 @@ export class WorkerMetrics {
     });
   }
 
-  /** Adds those of the process: memory, CPU, garbage collection. */
+  /** Adds those of the process. */
   collectProcess(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    this.#ofProcess = collectProcess();
   }
 
   repaired(kind: string): void {
@@ -73,7 +108,8 @@ export class WorkerMetrics {
     this.#blockedSeconds.inc(blockedMs / 1_000);
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const registries = this.#ofProcess === null ? [this.#registry] : [this.#registry, this.#ofProcess];
+    return (await Promise.all(registries.map((registry) => registry.metrics()))).join('\n');
   }
 }

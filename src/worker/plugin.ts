@@ -3,6 +3,8 @@
 // for each job type, or `export { default } from 'asyncjob/workflows'` for all.
 import type { Worker, WorkerOptions, WorkerPlugin } from '@temporalio/worker';
 import type { ApplicationParts } from '../app/application-parts.ts';
+import type { PluginOptions } from '../app/async-jobs.ts';
+import { readSettings } from '../app/settings.ts';
 import { FINALIZE_ACTIVITY } from '../domain/workflow-input.ts';
 import { checkSchema } from './check-schema.ts';
 import { noWorkerInline } from './index.ts';
@@ -14,29 +16,34 @@ const LOOK_EVERY_MS = 250;
 export class AsyncJobPlugin implements WorkerPlugin {
   readonly name = 'asyncjob';
   readonly #parts: ApplicationParts;
+  readonly #probePort: number | null;
   #services: WorkerServices | undefined;
 
-  private constructor(parts: ApplicationParts) {
+  private constructor(parts: ApplicationParts, probePort: number | null) {
     this.#parts = parts;
+    this.#probePort = probePort;
   }
 
   /** @throws AsyncJobError `database.schema`, `settings.invalid` with the inline engine */
-  static async create(parts: ApplicationParts): Promise<AsyncJobPlugin> {
+  static async create(parts: ApplicationParts, { killBlocked = false, ...settings }: PluginOptions = {}): Promise<AsyncJobPlugin> {
     if (!parts.temporal) throw noWorkerInline();
+    // Not what the environment says: there may be several plugins in a process, and a port has room for one.
+    const { probePort } = readSettings({}, settings);
     await checkSchema(parts.pool, parts);
     const inLanes = parts.handlers.handled().filter(({ policy }) => policy.lane !== null);
     if (inLanes.length > 0) {
       const names = inLanes.map(({ jobType }) => jobType);
       parts.log.warn({ jobTypes: names }, `the plugin opens no lanes: jobs of ${names.join(', ')} need an asyncjob worker beside it`);
     }
-    return new AsyncJobPlugin(parts);
+    return new AsyncJobPlugin(killBlocked ? parts : withoutKilling(parts), probePort);
   }
 
   configureWorker(options: WorkerOptions): WorkerOptions {
     // Given to the connection and to the worker, a plugin is asked twice.
     if (this.#services) return options;
     const queue = queueOf(options.taskQueue, this.#parts.name);
-    const services = new WorkerServices(this.#parts, { queues: [queue], concurrency: options.maxConcurrentActivityTaskExecutions ?? 100 });
+    const concurrency = options.maxConcurrentActivityTaskExecutions ?? 100;
+    const services = new WorkerServices(this.#parts, { queues: [queue], concurrency, probePort: this.#probePort });
     this.#services = services;
     const { default: runHandler, [FINALIZE_ACTIVITY]: finalize } = services.activities;
     // By name instead of as the default activity: activities of theirs that nobody knows stay unknown.
@@ -52,12 +59,12 @@ export class AsyncJobPlugin implements WorkerPlugin {
   }
 
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
-    await this.#services?.start();
     // Who ends a worker of theirs does not tell us.
     const watching = setInterval(() => {
       if (worker.getState() !== 'INITIALIZED' && worker.getState() !== 'RUNNING') this.#services?.stopping();
     }, LOOK_EVERY_MS).unref();
     try {
+      await this.#services?.start();
       await next(worker);
     } catch (error) {
       await this.#services?.stop('abandon');
@@ -67,6 +74,15 @@ export class AsyncJobPlugin implements WorkerPlugin {
     }
     await this.#services?.stop('orderly');
   }
+}
+
+/** The process is theirs, with work of theirs in it: the lifeline is told of no time limits, so that it ends it for none. */
+function withoutKilling(parts: ApplicationParts): ApplicationParts {
+  return {
+    ...parts,
+    runAttemptWith: (registry) =>
+      parts.runAttemptWith(registry && { ...registry, watch: (ref, _runTimeoutMs, news) => registry.watch(ref, null, news) }),
+  };
 }
 
 /** The name of the queue within the application: Temporal's task queue without the application's name. */

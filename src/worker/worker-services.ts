@@ -77,7 +77,7 @@ export class WorkerServices {
     this.#lifeline = new Lifeline({ beat, database: transferableOptions(pool), probePort, log, metrics: this.metrics });
     this.#registry = new WorkerRegistry(this.#pool, beat, log, this.#lifeline);
     const watch = this.#watch;
-    this.lanes = options.lanes
+    const lanes = options.lanes
       ? WorkerLanes.of(parts, {
           queues,
           drainTimeoutMs: options.lanes.drainTimeoutMs,
@@ -86,12 +86,13 @@ export class WorkerServices {
           began: (ref, runTimeoutMs) => this.#lifeline.began(ref, runTimeoutMs),
         })
       : null;
+    this.lanes = lanes;
     this.#loops = new BackgroundLoops(parts, {
       worker: this.id,
       pool: this.#pool,
       watch,
       metrics: this.metrics,
-      laneWanted: (queue) => this.lanes?.wake(queue),
+      ...(lanes ? { laneWanted: (queue: string) => lanes.wake(queue) } : {}),
     });
     const finalize = async ({ status, error, ...ref }: FinalizeInput) => void (await mirror.finalized(ref, { status, error }));
     this.activities = createJobActivities({ finalize });

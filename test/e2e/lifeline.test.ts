@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startPostgres } from '../../src/dev/index.ts';
 import { until } from '../support/until.ts';
 import config from './fixtures/blocking/asyncjob.config.ts';
-import { Endless, Nap, Spin } from './fixtures/blocking/jobs.ts';
+import { Endless, Late, Nap, Native, NativeLate, Spin } from './fixtures/blocking/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
 import { fixture, type Child } from './support/cli.ts';
 
@@ -33,20 +33,26 @@ async function ask(worker: Child, path: '/livez' | '/readyz' | '/metrics'): Prom
 it('a worker whose event loop is blocked keeps its job, answers probes, and says who blocks it', async () => {
   await using first = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
   await using second = await shop.readyWorker(['--concurrency', '1', ...PROBES]);
-  expect(await ask(first, '/readyz')).toEqual({ status: 200, text: '{"ready":true}\n' });
+  expect(await ask(first, '/readyz')).toEqual({ status: 200, text: '{"ready":true,"blockedMs":0}\n' });
   const job = await Spin.enqueue({ forMs: 6_000 });
   const { pid } = await shop.happened(job, 'began');
   const busy = pid === first.pid ? first : second;
   const answers = new Set<string>();
+  let longest = 0;
   let metrics = '';
   await until(async () => {
-    for (const path of ['/livez', '/readyz'] as const) answers.add((await ask(busy, path)).text.trim());
-    metrics ||= (await ask(busy, '/metrics')).text;
+    for (const path of ['/livez', '/readyz'] as const) {
+      const { blockedMs, ...answer } = JSON.parse((await ask(busy, path)).text) as { blockedMs: number };
+      answers.add(JSON.stringify(answer));
+      longest = Math.max(longest, blockedMs);
+    }
+    if (longest > 2_000) metrics ||= (await ask(busy, '/metrics')).text;
     return (await shop.happenings(job)).length > 1;
   });
   expect([...answers]).toEqual(['{"live":true}', '{"ready":true}']);
   expect(metrics).toContain('# The event loop is blocked');
   expect(metrics).toContain('asyncjob_attempts_running');
+  expect(metrics).toMatch(/^asyncjob_event_loop_blocked_seconds [2-6]/m);
 
   expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
   expect((await shop.happenings(job)).map(({ pid: by, what }) => [by, what])).toEqual([
@@ -68,6 +74,9 @@ it('a worker whose event loop is blocked keeps its job, answers probes, and says
   expect(text).toContain('asyncjob_undispatched_oldest_seconds 0\n');
   expect(text).toMatch(/asyncjob_event_loop_blocked_seconds_total [5-7]\./);
   expect(text).toContain('process_cpu_seconds_total');
+  expect(text).toContain('asyncjob_event_loop_blocked_seconds 0\n');
+  expect(text).toContain('asyncjob_wait_seconds_count{job_type="Spin",queue="default"} 1\n');
+  expect(text).toContain('asyncjob_attempt_seconds_count{job_type="Spin",queue="default",outcome="succeeded"} 1\n');
 });
 
 it('names the one job of several that blocks the loop', async () => {
@@ -81,11 +90,45 @@ it('names the one job of several that blocks the loop', async () => {
   for (const each of [job, ...naps]) expect(await shop.settled(each)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
 });
 
-it('leaves a debugger alone, and names what runs instead', async () => {
+it('names who blocks it under --inspect, and while a debugger has paused it nobody', async () => {
   await using worker = await shop.readyWorker(['--concurrency', '1'], { NODE_OPTIONS: '--inspect=127.0.0.1:0' });
   const job = await Spin.enqueue({ forMs: 2_000 });
-  expect((await worker.line('has been blocked for')).msg).toMatch(new RegExp(`by Spin ${job.id}$`));
+  expect(await worker.line('has been blocked for')).toMatchObject({ jobType: 'Spin', jobId: job.id });
   expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS' });
+  const url = await until(() => /ws:\/\/\S+/.exec(worker.stderr)?.[0]);
+  const inspector = new WebSocket(url);
+  await once(inspector, 'open');
+  const overdue = await Late.enqueue({ forMs: 20_000 });
+  await shop.happened(overdue, 'began');
+  for (const [id, method] of ['Debugger.enable', 'Debugger.pause'].entries()) inspector.send(JSON.stringify({ id, method }));
+  await worker.line('by a debugger that has paused it');
+  // Longer than its runTimeout and the grace: it is not killed.
+  await until(() => worker.lines.some(({ msg }) => /blocked for [5-9]\.\d s by a debugger/.test(msg)), { timeoutMs: 20_000 });
+  inspector.send(JSON.stringify({ id: 3, method: 'Debugger.resume' }));
+  inspector.close();
+  expect(await shop.settled(overdue)).toMatchObject({ status: 'FAILURE', crashes: 0 });
+});
+
+it('does not kill an innocent attempt for a native call of another one, nor say that it blocks the loop', async () => {
+  await using worker = await shop.readyWorker(['--concurrency', '2']);
+  const late = await Late.enqueue({ forMs: 60_000 });
+  await shop.happened(late, 'began');
+  const native = await Native.enqueue({ forSeconds: 12 });
+  expect(await worker.line('the process is not killed')).toMatchObject({ level: 40, jobs: [`Late ${late.id}`] });
+  expect(await shop.settled(native)).toMatchObject({ status: 'SUCCESS', attempt: 1, crashes: 0 });
+  expect(await shop.settled(late)).toMatchObject({ status: 'FAILURE', crashes: 0, error: { code: 'job.time_limit' } });
+  expect(worker.lines.filter(({ msg }) => /block.* by (Late|one of)/.test(msg))).toEqual([]);
+});
+
+it('kills the process for a native call when all that is at work is beyond its runTimeout', async () => {
+  await using first = await shop.readyWorker(['--concurrency', '2']);
+  const job = await NativeLate.enqueue();
+  await shop.happened(job, 'began');
+  expect(await first.end()).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(first.lines.at(-1)).toMatchObject({ level: 50, jobType: 'NativeLate', jobId: job.id });
+  expect(first.lines.at(-1)!.msg).not.toContain('blocks the event loop');
+  await using _second = await shop.readyWorker();
+  expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', crashes: 1 });
 });
 
 it('kills the process of an attempt that exceeds its runTimeout in a blocked loop, and counts the crash', async () => {
@@ -109,7 +152,7 @@ it('is live and not ready while it waits for PostgreSQL, and once it was told to
   await using starting = shop.startWorker(PROBES, { DATABASE_URL: nowhere.href });
   await starting.line('waiting for PostgreSQL');
   expect(await ask(starting, '/livez')).toMatchObject({ status: 200 });
-  expect(await ask(starting, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"starting"}\n' });
+  expect(await ask(starting, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"starting","blockedMs":0}\n' });
   starting.kill('SIGTERM');
   expect(await starting.end()).toMatchObject({ code: 0 });
 
@@ -118,7 +161,7 @@ it('is live and not ready while it waits for PostgreSQL, and once it was told to
   await shop.happened(job, 'began');
   draining.kill('SIGTERM');
   await draining.line('shutting down');
-  expect(await ask(draining, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"shutting down"}\n' });
+  expect(await ask(draining, '/readyz')).toEqual({ status: 503, text: '{"ready":false,"why":"shutting down","blockedMs":0}\n' });
   expect(await ask(draining, '/livez')).toMatchObject({ status: 200 });
   expect(await draining.end()).toMatchObject({ code: 0 });
   expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS' });

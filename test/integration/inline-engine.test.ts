@@ -65,6 +65,14 @@ describe('the inline engine', () => {
     expect(await Flaky.enqueue()).toMatchObject({ status: 'FAILURE', failures: 1, errorMessage: 'GiveUp: never' });
   });
 
+  it('refuses a checkpoint that the row cannot take as it refuses a column', async () => {
+    using _ = shop.app.handle(SendInvoice, async (task) => {
+      await task.saveCheckpoint({ page: 'a\u0000b' } as never);
+    });
+    const job = await SendInvoice.enqueue();
+    expect(job).toMatchObject({ status: 'FAILURE', error: { code: 'job.value_invalid' } });
+  });
+
   it('ends an attempt at its time limit', async () => {
     using _ = shop.app.handle(
       Limited,

@@ -81,7 +81,7 @@ describe('without Temporal', () => {
       await rows(shop, { PENDING: 4_500, NEW: 500, SUCCESS: 100 });
       const statements = vi.spyOn(shop.app.orm.em.getConnection(), 'execute');
       const ids = await invoices(shop).revokeMany({});
-      const updates = statements.mock.calls.filter(([text]) => (text as string).includes('update'));
+      const updates = statements.mock.calls.filter(([text]) => /\bupdate\b.* set /s.test(text as string));
       expect([ids.length, new Set(ids).size, updates.length]).toEqual([5_000, 5_000, 5]);
       expect(ids).toEqual(ids.toSorted());
       expect(await counts(shop)).toEqual({ REVOKED: 5_000, SUCCESS: 100 });
@@ -139,6 +139,52 @@ describe('without Temporal', () => {
       await rows(shop, { FAILURE: 5_000 });
       expect(new Set(await invoices(shop).retryMany({ status: 'FAILURE' })).size).toBe(5_000);
       expect(await counts(shop)).toEqual({ PENDING: 5_000 });
+    });
+  });
+
+  describe('a job that moves on before its turn', () => {
+    /** `call`, while another transaction changes the row of the only job; that commits once `call` waits for it. */
+    async function meanwhile<R>(change: string, call: () => Promise<R>): Promise<R> {
+      const client = await shop.db.connect();
+      try {
+        await client.query('begin');
+        await client.query(`update send_invoice set ${change}`);
+        const called = call();
+        await until(async () => {
+          const { rows: waiting } = await shop.db.query(
+            "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          );
+          return waiting.length > 0;
+        });
+        await client.query('commit');
+        return await called;
+      } finally {
+        client.release();
+      }
+    }
+
+    it('is left alone when the condition does not hold any more', async () => {
+      await rows(shop, { PENDING: 1 });
+      expect(await meanwhile("status = 'STARTED'", () => invoices(shop).revokeMany({ status: 'PENDING' }))).toEqual([]);
+      expect(await invoices(shop).count({ status: 'STARTED', revokeRequestedAt: null })).toBe(1);
+      expect(await meanwhile("note = 'keep'", () => invoices(shop).revokeMany({ note: 'x' }))).toEqual([]);
+      expect(await meanwhile("status = 'FAILURE'", () => invoices(shop).revokeMany({}))).toEqual([]);
+      expect(await meanwhile("status = 'REVOKED'", () => invoices(shop).retryMany({ status: 'FAILURE' }))).toEqual([]);
+      expect(await counts(shop)).toEqual({ REVOKED: 1 });
+    });
+
+    it('is met when the condition still holds', async () => {
+      await rows(shop, { PENDING: 1 });
+      expect(await meanwhile("status = 'STARTED'", () => invoices(shop).revokeMany({ note: 'x' }))).toHaveLength(1);
+      expect(await invoices(shop).count({ status: 'STARTED', revokeRequestedAt: { $ne: null } })).toBe(1);
+    });
+
+    it('in the caller’s transaction, too', async () => {
+      await rows(shop, { PENDING: 1 });
+      const inTransaction = () =>
+        shop.app.orm.em.fork().transactional((em) => invoices(shop).revokeMany({ status: 'PENDING' }, { em: em as EntityManager }));
+      expect(await meanwhile("status = 'STARTED'", inTransaction)).toEqual([]);
+      expect(await invoices(shop).count({ status: 'STARTED', revokeRequestedAt: null })).toBe(1);
     });
   });
 

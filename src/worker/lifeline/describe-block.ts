@@ -8,22 +8,29 @@ export interface BlockDescription {
   fields: object;
 }
 
-/** `blocking` null: it could not be found out, so that everybody at work may be the one. */
-export function describeBlock(blocking: Blocking | null, atWork: readonly AttemptRef[]): BlockDescription {
-  if (blocking?.ref) {
-    const { jobType, id, run, attempt } = blocking.ref;
-    return { by: `by ${jobType} ${id}${place(blocking)}`, fields: { jobType, jobId: id, run, attempt, at: blocking.at } };
+/** Nobody is accused who was not found. */
+export function describeBlock(blocking: Blocking, atWork: readonly AttemptRef[]): BlockDescription {
+  if (blocking.kind === 'debugger') return { by: 'by a debugger that has paused it', fields: {} };
+  if (blocking.kind === 'unknown') {
+    const who = 'by whom could not be found out (as for a native call, such as execFileSync)';
+    if (atWork.length === 0) return { by: `while no job runs; ${who}`, fields: {} };
+    return { by: `while ${namesOf(atWork)} ${atWork.length === 1 ? 'runs' : 'run'}; ${who}`, fields: { jobs: atWork.map(nameOf) } };
   }
-  if (blocking) return { by: `by code outside of jobs${place(blocking)}`, fields: { at: blocking.at } };
-  if (atWork.length === 0) return { by: 'while no job runs', fields: {} };
-  const jobs = atWork.map(({ jobType, id }) => `${jobType} ${id}`);
-  return { by: `by ${jobs.length === 1 ? '' : 'one of '}${jobs.join(', ')}`, fields: { jobs } };
+  const { ref, at } = blocking;
+  const where = at[0] === undefined ? '' : ` in ${at[0]}`;
+  if (ref === null) return { by: `by code outside of jobs${where}`, fields: { at } };
+  const { jobType, id, run, attempt } = ref;
+  return { by: `by ${nameOf(ref)}${where}`, fields: { jobType, jobId: id, run, attempt, at } };
+}
+
+export function namesOf(refs: readonly AttemptRef[]): string {
+  return refs.map(nameOf).join(', ');
+}
+
+export function nameOf({ jobType, id }: AttemptRef): string {
+  return `${jobType} ${id}`;
 }
 
 export function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
-}
-
-function place({ at: [top] }: Blocking): string {
-  return top === undefined ? '' : ` in ${top}`;
 }

@@ -19,7 +19,7 @@ export function whyNotLive({ phase, blockedMs }: Sight): string | null {
   return blockedMs > LIVE_BLOCKED_MAX_MS ? `the event loop has been blocked for ${seconds(blockedMs)}` : null;
 }
 
-/** Why the worker takes no jobs now; `null`: it does. */
+/** Why the worker shall be sent no jobs; `null`: it is up. Also while its loop is blocked, or Temporal is away: that passes. */
 export function whyNotReady({ phase, renewalAgeMs, ttlMs }: Sight): string | null {
   if (phase === 'starting') return 'starting';
   if (phase === 'stopping') return 'shutting down';

@@ -1,7 +1,6 @@
 // The main thread's side of the lifeline: tells the thread (thread.ts) that the loop turns, in which phase the worker is
 // and which jobs run, and says afterwards what the thread could not say itself.
 import inspector from 'node:inspector';
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { recipeOf } from '../../app/log.ts';
 import { AsyncJobError } from '../../domain/errors.ts';
@@ -11,21 +10,26 @@ import type { BeatsFromOutside } from '../../mirror/worker-registry.ts';
 import { seconds } from './describe-block.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
 import { SharedState, type Phase } from './shared-state.ts';
+import type { TransferableOptions } from './transferable-options.ts';
 
 const TICK_EVERY_MS = 100;
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 export interface LifelineOptions {
   beat: BeatSource;
-  /** Options for a connection of its own, as `transferableOptions` gives them. */
-  database: object | null;
+  /** For a connection of its own. */
+  database: TransferableOptions;
   probePort: number | null;
   log: Log;
   metrics: {
     text(): Promise<string>;
     blockEnded(blockedMs: number): void;
   };
+  /** The thread's module. @default beside this one */
+  module?: URL;
 }
+
+const WITHOUT = 'a handler that blocks the event loop makes this worker look dead, and nobody says who it is';
 
 export class Lifeline implements BeatsFromOutside {
   readonly #options: LifelineOptions;
@@ -34,29 +38,32 @@ export class Lifeline implements BeatsFromOutside {
   #thread: Worker | null = null;
   #ticking: NodeJS.Timeout | undefined;
   #together: ToThread[] | null = null;
+  #isUp = false;
 
   constructor(options: LifelineOptions) {
     this.#options = options;
   }
 
   /**
-   * Starts the thread, and the probes with it.
+   * Starts the thread, and the probes with it. Without probes a thread that cannot start is only warned of: jobs run without it.
    *
-   * @throws AsyncJobError `settings.invalid` when the port of the probes cannot be had
+   * @throws AsyncJobError `settings.invalid` when there shall be probes, and their port or the thread cannot be had
    */
   async open(): Promise<void> {
-    const { beat, database, probePort, log } = this.#options;
-    const workerData: ThreadData = { state: this.#state.buffer, beat, database, log: recipeOf(log) ?? null, probePort };
-    const env = process.stdout.isTTY ? { ...process.env, FORCE_COLOR: '1' } : process.env;
-    const thread = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), {
-      name: 'asyncjob-lifeline',
-      workerData,
-      env,
-      execArgv: [],
-    });
-    this.#thread = thread;
-    this.#ticking = setInterval(() => this.#state.tick(inspector.url() !== undefined), TICK_EVERY_MS).unref();
-    const [news] = (await once(thread, 'message')) as [FromThread];
+    const { probePort, log } = this.#options;
+    let news: FromThread;
+    try {
+      news = await this.#start();
+    } catch (error) {
+      await this.close();
+      const why = (error as Error).message;
+      if (probePort === null) return log.warn({ err: error }, `the thread that watches the event loop cannot start (${why}): ${WITHOUT}`);
+      throw new AsyncJobError(
+        'settings.invalid',
+        `the probes cannot be served: the thread that answers them cannot start (${why}). Do not bundle asyncjob/worker into one file, allow worker threads (node --allow-worker), or leave --probe-port away.`,
+        { cause: error },
+      );
+    }
     if (news.kind === 'refused') {
       await this.close();
       throw new AsyncJobError(
@@ -64,11 +71,47 @@ export class Lifeline implements BeatsFromOutside {
         `the probes cannot be served on port ${probePort} (${news.why}). Choose another --probe-port.`,
       );
     }
+    await this.#opened(news);
+  }
+
+  /** Resolves with the thread's first word. */
+  #start(): Promise<FromThread> {
+    const { beat, database, probePort, log, module = new URL(`./thread.${EXTENSION}`, import.meta.url) } = this.#options;
+    const workerData: ThreadData = {
+      state: this.#state.buffer,
+      beat,
+      database: database.options,
+      log: recipeOf(log) ?? null,
+      probePort,
+    };
+    const env = process.stdout.isTTY ? { ...process.env, FORCE_COLOR: '1' } : process.env;
+    return new Promise((resolve, reject) => {
+      const thread = new Worker(module, { name: 'asyncjob-lifeline', workerData, env, execArgv: [] });
+      this.#thread = thread;
+      this.#ticking = setInterval(() => this.#state.tick(inspector.url() !== undefined), TICK_EVERY_MS).unref();
+      thread.once('message', resolve);
+      // Both stay: before its first word they reject, and later they say that it broke.
+      thread.on('error', (error) => (reject(error as Error), this.#broke(thread, error as Error)));
+      thread.on('exit', (code) => {
+        const error = new Error(`it ended with ${code}`);
+        reject(error);
+        this.#broke(thread, error);
+      });
+    });
+  }
+
+  async #opened(news: FromThread): Promise<void> {
+    const { database, log } = this.#options;
+    const thread = this.#thread!;
+    this.#isUp = true;
     thread.on('message', (message: FromThread) => this.#hear(message));
-    thread.once('error', (error) => this.#broke(error));
     thread.unref();
-    if (database === null)
-      log.debug({}, 'the options of the database cannot be given to a thread: no beats while the event loop is blocked');
+    if (database.obstacle !== null) {
+      log.warn(
+        {},
+        `no beats while the event loop is blocked, since the database option ${database.obstacle} and cannot be given to another thread: a handler that blocks it for longer than ASYNCJOB_WORKER_TTL makes this worker look dead`,
+      );
+    }
     if (news.kind === 'up' && news.probePort !== null) {
       log.info({ port: news.probePort }, 'probes: /livez, /readyz, /metrics');
       // Something to show when the loop is blocked before anybody asked.
@@ -150,14 +193,17 @@ export class Lifeline implements BeatsFromOutside {
   }
 
   async #sendMetrics(): Promise<void> {
-    this.#tell({ kind: 'metrics', text: await this.#options.metrics.text() });
+    try {
+      this.#tell({ kind: 'metrics', text: await this.#options.metrics.text() });
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the metrics could not be read: /metrics shows the last known values');
+    }
   }
 
-  #broke(error: Error): void {
-    this.#options.log.error(
-      { err: error },
-      'the thread that watches the event loop broke: no probes, and no beats while the loop is blocked',
-    );
+  /** The worker goes on. Whoever asks the probes sees that nobody answers. */
+  #broke(thread: Worker, error: Error): void {
+    if (!this.#isUp || this.#thread !== thread) return;
+    this.#options.log.warn({ err: error }, `the thread that watches the event loop broke: no probes any more, and ${WITHOUT}`);
     void this.close();
   }
 }

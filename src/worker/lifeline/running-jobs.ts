@@ -1,5 +1,6 @@
 // What the thread was told of the jobs of its process.
 import type { AttemptRef } from '../../domain/ports.ts';
+import type { Blocking } from './blocking-job.ts';
 import type { ToThread } from './messages.ts';
 
 /** How far an attempt may exceed its runTimeout in a blocked loop before its process is ended. */
@@ -51,9 +52,24 @@ export class RunningJobs {
       .filter(({ atMs, runTimeoutMs }) => runTimeoutMs !== null && nowMs - atMs > runTimeoutMs + OVERDUE_GRACE_MS)
       .map(({ ref }) => ref);
   }
+
+  /**
+   * For whom the process has to be ended: the attempt that blocks the loop, when it is overdue. When it could not be found out
+   * who blocks it, all at work, if the block alone has lasted longer than the runTimeout and the grace of each of them:
+   * whoever it is may not go on, and nobody else loses anything. Otherwise nobody.
+   */
+  toBeEnded(blocking: Blocking, nowMs: number, blockedMs: number): AttemptRef[] {
+    if (blocking.kind === 'code')
+      return this.overdue(nowMs, blockedMs).filter((ref) => blocking.ref !== null && isSameAttempt(ref, blocking.ref));
+    if (blocking.kind === 'debugger') return [];
+    const areAll = [...this.#begun.values()].every(
+      ({ runTimeoutMs }) => runTimeoutMs !== null && blockedMs > runTimeoutMs + OVERDUE_GRACE_MS,
+    );
+    return areAll ? this.atWork : [];
+  }
 }
 
-export function isSameAttempt(a: AttemptRef, b: AttemptRef): boolean {
+function isSameAttempt(a: AttemptRef, b: AttemptRef): boolean {
   return keyOf(a) === keyOf(b);
 }
 

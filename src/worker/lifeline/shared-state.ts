@@ -4,7 +4,7 @@
 export const PHASES = ['starting', 'ready', 'stopping', 'failed'] as const;
 export type Phase = (typeof PHASES)[number];
 
-const [TICKS, PHASE, BEATING, DEBUGGED, CLAIMING] = [0, 1, 2, 3, 4];
+const [TICKS, PHASE, BEATING, DEBUGGABLE, CLAIMING] = [0, 1, 2, 3, 4];
 const RENEWED_AT_OFFSET = 24;
 
 export class SharedState {
@@ -20,8 +20,8 @@ export class SharedState {
   }
 
   /** The main loop turns. */
-  tick(isDebugged: boolean): void {
-    Atomics.store(this.#numbers, DEBUGGED, Number(isDebugged));
+  tick(isDebuggable: boolean): void {
+    Atomics.store(this.#numbers, DEBUGGABLE, Number(isDebuggable));
     Atomics.add(this.#numbers, TICKS, 1);
   }
 
@@ -29,9 +29,9 @@ export class SharedState {
     return Atomics.load(this.#numbers, TICKS);
   }
 
-  /** A debugger was attached to the main thread when its loop turned last. */
-  get isDebugged(): boolean {
-    return Atomics.load(this.#numbers, DEBUGGED) === 1;
+  /** A debugger could be attached to the main thread when its loop turned last (`--inspect`). */
+  get isDebuggable(): boolean {
+    return Atomics.load(this.#numbers, DEBUGGABLE) === 1;
   }
 
   get phase(): Phase {

@@ -7,12 +7,12 @@ import { anotherPool } from '../../app/open-pool.ts';
 import type { AttemptRef } from '../../domain/ports.ts';
 import { beatIntervalMs, beatQuery, renewalQuery } from '../../mirror/beat.ts';
 import { findBlocking } from './blocking-job.ts';
-import { describeBlock, seconds, type BlockDescription } from './describe-block.ts';
+import { describeBlock, nameOf, namesOf, seconds, type BlockDescription } from './describe-block.ts';
 import { whyNotLive, whyNotReady, type Sight } from './judge-probes.ts';
-import { LoopWatch } from './loop-watch.ts';
+import { BLOCK_MIN_MS, LoopWatch } from './loop-watch.ts';
 import type { FromThread, LogLevel, ThreadData, ToThread } from './messages.ts';
 import { serveProbes } from './probe-server.ts';
-import { isSameAttempt, RunningJobs } from './running-jobs.ts';
+import { RunningJobs } from './running-jobs.ts';
 import { SharedState } from './shared-state.ts';
 
 /** How often the main loop is looked at; it ticks as often. */
@@ -61,6 +61,7 @@ function hearEverything(): void {
 let blockedMs = 0;
 let block: BlockDescription | null = null;
 let overdueJudgedAt = -Infinity;
+let isSparedSaid = false;
 
 function look(): void {
   const now = performance.now();
@@ -70,6 +71,7 @@ function look(): void {
     tell({ kind: 'blockEnded', blockedMs: news.endedAfterMs, ...block });
     block = null;
   }
+  if (blockedMs === 0) isSparedSaid = false;
   // Loading an application takes its time.
   if (state.phase === 'starting' || blockedMs === 0) return;
   if (blockedMs >= BEAT_FOR_BLOCKED_MS) void beat();
@@ -77,31 +79,40 @@ function look(): void {
   const overdue = jobs.overdue(now, blockedMs);
   if (overdue.length > 0 && now - overdueJudgedAt > JUDGE_OVERDUE_EVERY_MS) {
     overdueJudgedAt = now;
-    void endForOverdue(overdue);
+    void judgeOverdue(overdue);
   }
 }
 
-const whoBlocks = async () => (state.isDebugged ? null : findBlocking());
-
 async function sayWhoBlocks(sinceMs: number): Promise<void> {
-  block ??= describeBlock(null, jobs.atWork);
-  const found = await whoBlocks();
+  block ??= describeBlock({ kind: 'unknown' }, jobs.atWork);
+  const found = await findBlocking(state.isDebuggable);
   // Over meanwhile: that is said by the main thread.
   if (blockedMs === 0) return;
-  if (found !== null) block = describeBlock(found, jobs.atWork);
+  if (found.kind !== 'unknown') block = describeBlock(found, jobs.atWork);
   say('warn', { ...block.fields, blockedMs: Math.round(sinceMs) }, `the event loop has been blocked for ${seconds(sinceMs)} ${block.by}`);
 }
 
-/** Others take the jobs over, and the next start of this one counts the crash. */
-async function endForOverdue(overdue: AttemptRef[]): Promise<void> {
-  const blocking = await whoBlocks();
-  const guilty = blocking === null ? overdue[0] : overdue.find((ref) => blocking.ref && isSameAttempt(ref, blocking.ref));
-  if (guilty === undefined || blockedMs === 0 || state.isDebugged) return;
-  const { jobType, id, run, attempt } = guilty;
-  const message = `${jobType} ${id} exceeded its runTimeout and blocks the event loop, so that nothing can stop it: this process is killed`;
-  // In a log of somebody else's the main thread would have to write it.
-  (ownLog ?? createLog('error')).error({ jobType, jobId: id, run, attempt, blockedMs: Math.round(blockedMs) }, message);
-  process.kill(process.pid, 'SIGKILL');
+/** Ends the process for those that nothing else can stop: others take the jobs over, and the next start counts the crash. */
+async function judgeOverdue(overdue: AttemptRef[]): Promise<void> {
+  const { ticks } = state;
+  const blocking = await findBlocking(state.isDebuggable);
+  if (state.ticks !== ticks) return; // it has turned: they can be stopped from inside
+  const guilty = jobs.toBeEnded(blocking, performance.now(), blockedMs);
+  const [only] = guilty;
+  if (only !== undefined) {
+    const { jobType, id, run, attempt } = only;
+    const fields = guilty.length === 1 ? { jobType, jobId: id, run, attempt } : { jobs: guilty.map(nameOf) };
+    const where =
+      blocking.kind === 'code' ? 'and blocks the event loop' : `in an event loop that has been blocked for ${seconds(blockedMs)}`;
+    const message = `${namesOf(guilty)} exceeded ${guilty.length === 1 ? 'its' : 'their'} runTimeout ${where}, so that nothing can stop it: this process is killed`;
+    // In a log of somebody else's the main thread would have to write it.
+    (ownLog ?? createLog('error')).error({ ...fields, blockedMs: Math.round(blockedMs) }, message);
+    process.kill(process.pid, 'SIGKILL');
+  }
+  if (blocking.kind !== 'unknown' || isSparedSaid) return;
+  isSparedSaid = true;
+  const message = `${namesOf(overdue)} exceeded runTimeout in a blocked event loop; since it could not be found out who blocks it, and others at work may still be in time, the process is not killed`;
+  say('warn', { jobs: overdue.map(nameOf), blockedMs: Math.round(blockedMs) }, message);
 }
 
 // Beats.
@@ -138,14 +149,31 @@ async function metrics(): Promise<string> {
   const arrived = new Promise<boolean>((resolve) => metricsArrived.push(() => resolve(true)));
   tell({ kind: 'metricsWanted' });
   const late = new Promise<boolean>((resolve) => setTimeout(resolve, METRICS_PATIENCE_MS, false));
-  if (await Promise.race([arrived, late])) return metricsText;
-  return `# The event loop is blocked (${seconds(blockedMs)}): these are the last known values.\n${metricsText}`;
+  if (await Promise.race([arrived, late])) return metricsText + blockedGauge();
+  return `# The event loop is blocked (${seconds(blockedMs)}): but for the last one these are the last known values.\n${metricsText}${blockedGauge()}`;
+}
+
+/** Known only here while it goes on. */
+function blockedGauge(): string {
+  const name = 'asyncjob_event_loop_blocked_seconds';
+  return `\n# HELP ${name} For how long the event loop has been blocked now; 0 when that is less than a second.
+# TYPE ${name} gauge\n${name} ${blockNow() / 1_000}\n`;
+}
+
+/** Between two ticks it is no block yet. */
+function blockNow(): number {
+  return blockedMs < BLOCK_MIN_MS ? 0 : blockedMs;
 }
 
 const sight = (): Sight => ({ phase: state.phase, blockedMs, renewalAgeMs: state.renewalAgeMs, ttlMs: data.beat.ttlMs });
 
 async function serve(probePort: number): Promise<number> {
-  return serveProbes(probePort, { whyNotLive: () => whyNotLive(sight()), whyNotReady: () => whyNotReady(sight()), metrics });
+  return serveProbes(probePort, {
+    whyNotLive: () => whyNotLive(sight()),
+    whyNotReady: () => whyNotReady(sight()),
+    blockedMs: blockNow,
+    metrics,
+  });
 }
 
 setInterval(look, LOOK_EVERY_MS);

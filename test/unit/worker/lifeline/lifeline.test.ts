@@ -1,9 +1,11 @@
 // The lifeline with its real thread, without a database.
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { expect, it } from 'vitest';
 import type { Log } from '../../../../src/domain/ports.ts';
 import { Lifeline } from '../../../../src/worker/lifeline/lifeline.ts';
+import type { TransferableOptions } from '../../../../src/worker/lifeline/transferable-options.ts';
 import { until } from '../../../support/until.ts';
 
 function listeningLog(): { log: Log; lines: { level: string; fields: Record<string, unknown>; message: string }[] } {
@@ -13,21 +15,35 @@ function listeningLog(): { log: Log; lines: { level: string; fields: Record<stri
   return { log, lines };
 }
 
-function openLifeline(log: Log, probePort: number | null, blocks: number[] = []): Lifeline {
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+
+interface Given {
+  blocks?: number[];
+  module?: URL;
+  text?: () => Promise<string>;
+  database?: TransferableOptions;
+}
+
+function openLifeline(
+  log: Log,
+  probePort: number | null,
+  { blocks = [], module, text = () => Promise.resolve('a 1\n'), database = { options: { port: 1 }, obstacle: null } }: Given = {},
+): Lifeline {
   const worker = { id: 'w', application: '', host: 'h', pid: 1, version: '0', queues: [], concurrency: 1 };
   return new Lifeline({
     beat: { workers: 'async_job_worker', worker, ttlMs: 15_000 },
-    database: null,
+    database,
     probePort,
     log,
-    metrics: { text: () => Promise.resolve('a 1\n'), blockEnded: (ms) => blocks.push(ms) },
+    metrics: { text, blockEnded: (ms) => blocks.push(ms) },
+    ...(module ? { module } : {}),
   });
 }
 
 it('a log of somebody else hears of a block once it is over, and the metrics of its length', async () => {
   const { log, lines } = listeningLog();
   const blocks: number[] = [];
-  const lifeline = openLifeline(log, null, blocks);
+  const lifeline = openLifeline(log, null, { blocks });
   await lifeline.open();
   try {
     lifeline.advance('ready');
@@ -55,16 +71,21 @@ it('answers probes and metrics on a free port, and gives it back when it is clos
     return [response.status, await response.text()];
   };
   try {
-    expect(await ask('/livez?verbose')).toEqual([200, '{"live":true}\n']);
-    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"starting"}\n']);
-    expect(await ask('/metrics')).toEqual([200, 'a 1\n']);
+    expect(await ask('/livez?verbose')).toEqual([200, '{"live":true,"blockedMs":0}\n']);
+    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"starting","blockedMs":0}\n']);
+    const [status, text] = await ask('/metrics');
+    expect(status).toBe(200);
+    expect(text).toMatch(
+      /^a 1\n\n# HELP asyncjob_event_loop_blocked_seconds .*\n# TYPE \S+ gauge\nasyncjob_event_loop_blocked_seconds 0\n$/,
+    );
     expect((await ask('/'))[0]).toBe(404);
+    expect(HAS_IPV6 ? (await fetch(`http://[::1]:${port}/livez`)).status : 200).toBe(200);
     lifeline.advance('ready');
     lifeline.renewed(process.hrtime.bigint());
-    expect(await ask('/readyz')).toEqual([200, '{"ready":true}\n']);
+    expect(await ask('/readyz')).toEqual([200, '{"ready":true,"blockedMs":0}\n']);
     lifeline.advance('stopping');
     lifeline.advance('ready');
-    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"shutting down"}\n']);
+    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"shutting down","blockedMs":0}\n']);
   } finally {
     await lifeline.close();
   }
@@ -80,3 +101,57 @@ it('refuses a port that is taken', async () => {
   await expect(openLifeline(listeningLog().log, port).open()).rejects.toMatchObject({ code: 'settings.invalid' });
   other.close();
 });
+
+it('says at the start why there are no beats from outside, and what that means', async () => {
+  const { log, lines } = listeningLog();
+  const database = { options: null, obstacle: "'password' is a function" };
+  await using lifeline = disposable(openLifeline(log, null, { database }));
+  await lifeline.open();
+  expect(lines).toEqual([
+    { level: 'warn', fields: {}, message: expect.stringMatching(/^no beats .*'password' is a function.*look dead$/) as string },
+  ]);
+});
+
+const NOWHERE = new URL('./nowhere.js', import.meta.url);
+
+it('only warns when its thread cannot start', async () => {
+  const { log, lines } = listeningLog();
+  await using lifeline = disposable(openLifeline(log, null, { module: NOWHERE }));
+  await lifeline.open();
+  expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining('cannot start') as string }]);
+  lifeline.listed('a');
+  lifeline.began({ jobType: 'Report', id: 'a', run: 1, attempt: 1, runId: 'r' }, null)();
+  expect(lifeline.inFlight()).toBeNull();
+});
+
+it('refuses probes without its thread, and says what to do', async () => {
+  await expect(openLifeline(listeningLog().log, 0, { module: NOWHERE }).open()).rejects.toMatchObject({
+    code: 'settings.invalid',
+    message: expect.stringMatching(/thread .* cannot start .*--allow-worker.*--probe-port/) as string,
+  });
+});
+
+it.each([
+  ['throws', "setTimeout(() => { throw new Error('boom') }, 50)"],
+  ['ends', 'setTimeout(() => process.exit(3), 50)'],
+])('warns once when its thread %s later, and goes on', async (_, later) => {
+  const { log, lines } = listeningLog();
+  const code = `import { parentPort } from 'node:worker_threads'; parentPort.postMessage({ kind: 'up', probePort: null }); ${later}; setInterval(() => 1, 1000)`;
+  await using lifeline = disposable(openLifeline(log, null, { module: new URL(`data:text/javascript,${encodeURIComponent(code)}`) }));
+  await lifeline.open();
+  const broken = () => lines.filter(({ message }) => message.includes('broke'));
+  await until(() => broken().length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(broken()).toMatchObject([{ level: 'warn' }]);
+});
+
+it('survives metrics that cannot be read', async () => {
+  const { log, lines } = listeningLog();
+  await using lifeline = disposable(openLifeline(log, 0, { text: () => Promise.reject(new Error('boom')) }));
+  await lifeline.open();
+  expect(lines.map(({ message }) => message)).toContain('the metrics could not be read: /metrics shows the last known values');
+});
+
+function disposable(lifeline: Lifeline): Lifeline & AsyncDisposable {
+  return Object.assign(lifeline, { [Symbol.asyncDispose]: () => lifeline.close() });
+}

@@ -4,13 +4,16 @@ import { transferableOptions } from '../../../../src/worker/lifeline/transferabl
 
 it('takes what makes a connection, the password included, and nothing else', () => {
   const pool = new Pool({ host: 'db', user: 'me', password: 'secret', ssl: { ca: 'x' }, onConnect: () => undefined, log: () => undefined });
-  expect(transferableOptions(pool)).toEqual({ host: 'db', user: 'me', password: 'secret', ssl: { ca: 'x' } });
+  expect(transferableOptions(pool)).toEqual({
+    options: { host: 'db', user: 'me', password: 'secret', ssl: { ca: 'x' } },
+    obstacle: null,
+  });
 });
 
 it.each([
-  ['a password function', { password: () => 'changing' }],
-  ['a stream', { stream: () => undefined as never }],
-  ['a check of the server', { ssl: { checkServerIdentity: () => undefined } }],
-])('gives nothing when there is %s', (_, options) => {
-  expect(transferableOptions(new Pool(options))).toBeNull();
+  ["'password' is a function", { password: () => 'changing' }],
+  ["'stream' is a function", { stream: () => undefined as never }],
+  ["'ssl.checkServerIdentity' is a function", { ssl: { checkServerIdentity: () => undefined } }],
+])('gives nothing when %s', (obstacle, options) => {
+  expect(transferableOptions(new Pool(options))).toEqual({ options: null, obstacle });
 });
