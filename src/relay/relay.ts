@@ -30,14 +30,15 @@ export class Relay {
   readonly #parts: RelayParts;
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
-  #lastSweep: Undispatched = { found: 0, oldestMs: 0 };
+  #lastSweep: Undispatched | null = null;
   #saidLateAt = -Infinity;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
   }
 
-  get lastSweep(): Undispatched {
+  /** `null` while there is none, or the last one failed. */
+  get lastSweep(): Undispatched | null {
     return this.#lastSweep;
   }
 
@@ -59,6 +60,7 @@ export class Relay {
         if (away) pauseMs = Math.min(Math.max(pauseMs * 2, intervalMs), Math.max(intervalMs, AWAY_INTERVAL_MAX_MS));
         else pauseMs = found === BATCH_SIZE ? 0 : intervalMs; // a full batch: there is more
       } catch (error) {
+        this.#lastSweep = null;
         log.warn({ err: error }, 'the sweep for undispatched jobs failed; it is repeated');
         pauseMs = Math.min(Math.max(pauseMs * 2, intervalMs), Math.max(intervalMs, AWAY_INTERVAL_MAX_MS));
       }
@@ -72,7 +74,8 @@ export class Relay {
     let away = false;
     const found = await this.#parts.source.sweep({ graceMs: GRACE_MS, limit: BATCH_SIZE }, async (runs) => {
       const oldestMs = Math.round(Math.max(0, ...runs.map(({ ageMs }) => ageMs)));
-      this.#lastSweep = { found: runs.length, oldestMs };
+      const undispatched = { found: runs.length, oldestMs };
+      this.#lastSweep = undispatched;
       if (runs.length === 0) return;
       const queue = runs.values();
       let dispatched = 0;
@@ -86,7 +89,7 @@ export class Relay {
       };
       await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));
       // Those that were committed late, by a long transaction, are on their way now.
-      if (dispatched < runs.length) this.#warnIfLate(this.#lastSweep);
+      if (dispatched < runs.length) this.#warnIfLate(undispatched);
       this.#parts.log.info(
         { found: runs.length, dispatched, oldestMs },
         away ? 'Temporal is away: committed jobs wait for their dispatch' : 'dispatched what was left behind',

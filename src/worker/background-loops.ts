@@ -56,7 +56,7 @@ export class BackgroundLoops {
   }
 
   /** What the relay's last sweep found. */
-  get lastSweep(): Undispatched {
+  get lastSweep(): Undispatched | null {
     return this.#relay.lastSweep;
   }
 

@@ -17,7 +17,7 @@ function listenerOn({ hears, notify = () => Promise.resolve() }: { hears: boolea
   });
   const query = async (_text: string, [payload]: [string]) => {
     await notify();
-    if (hears) client.emit('notification', { payload });
+    if (hears) client.emit('notification', { channel: 'asyncjob', payload });
   };
   const connect = () => Promise.resolve(((isEnded = false), client));
   const pool = { connect, query } as unknown as Pool;
@@ -45,8 +45,8 @@ it('tells of revocations, and not of what listeners say to themselves', async ()
   const { listener, client, warnings, revoked } = listenerOn({ hears: true });
   listener.start();
   await vi.advanceTimersByTimeAsync(10_000);
-  client.emit('notification', { payload: 'a' });
-  client.emit('notification', { payload: '' });
+  client.emit('notification', { channel: 'asyncjob', payload: 'a' });
+  client.emit('notification', { channel: 'asyncjob', payload: '' });
   expect([warnings, revoked]).toEqual([[], ['a']]);
   await listener.stop();
 });
@@ -58,7 +58,7 @@ it.each([
   const { listener, client, warnings, revoked } = listenerOn({ hears: false, notify });
   listener.start();
   await vi.advanceTimersByTimeAsync(60_000);
-  client.emit('notification', { payload: 'a' });
+  client.emit('notification', { channel: 'asyncjob', payload: 'a' });
   expect([warnings, revoked]).toEqual([[], ['a']]);
   await listener.stop();
 });
