@@ -33,7 +33,7 @@ function relayOf(found: UndispatchedRun[][]): { relay: Relay; warnings: string[]
 
 it('knows what its last sweep found, also when that was nothing', async () => {
   const { relay } = relayOf([[run('a', 7_000), run('b', 9_000.4)], []]);
-  expect(relay.lastSweep).toEqual({ found: 0, oldestMs: 0 });
+  expect(relay.lastSweep).toBeNull();
   await relay.sweep();
   expect(relay.lastSweep).toEqual({ found: 2, oldestMs: 9_000 });
   await relay.sweep();
