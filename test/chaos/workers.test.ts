@@ -79,7 +79,8 @@ it('a blocked event loop costs nothing but time: the job is not run twice, nobod
 
 it('a deploy in the middle of long jobs hands them over within seconds and counts nothing against them', async () => {
   const old = await stage().workersOf(2, ['--drain-timeout', '500ms']);
-  const ids = await Slow.enqueueMany(Array.from({ length: 20 }, () => ({ steps: 40 })));
+  // Longer than a new worker needs to start.
+  const ids = await Slow.enqueueMany(Array.from({ length: 20 }, () => ({ steps: 100 })));
   const jobs = (await Slow.find({ id: { $in: ids } })) as Slow[];
   for (const job of jobs) await stage().happened(job, 'began');
   for (const worker of old) {

@@ -45,7 +45,7 @@ it('lists all wrong options of all job classes at once', async () => {
     `  - Report.options.heartbeatTimeout: '5 parsecs' is no duration: give milliseconds as a number, or text like '30 seconds', '5 minutes', '250ms', '1h'`,
     `  - Report.options.retry.maximumAttempts: 0 is no whole number from 1 on (or Infinity for no limit)`,
     `  - Report.options: 'crashRetry' is unknown; did you mean 'crashRetries'?`,
-    `  - Report.options: 'speed' is unknown; there are retry, runTimeout, totalTimeout, heartbeatTimeout, crashRetries, priority`,
+    `  - Report.options: 'speed' is unknown; there are retry, runTimeout, totalTimeout, heartbeatTimeout, crashRetries, priority, engine, whenLost, lane`,
   ]);
 });
 

@@ -14,7 +14,7 @@ const NOBODY_LISTENS = { address: '127.0.0.1:9' };
 const WATCHED_EVERY_TWO_SECONDS = { workerTtlMs: 15_000 };
 const HEARD_WITHIN_MS = 1_000;
 const LOOKED_UP_WITHIN_MS = 2_500;
-const RACES = 300;
+const RACES = 150;
 const RACES_AT_ONCE = 15;
 
 /** Another process of the application, for which Temporal is away: what it revokes reaches workers through PostgreSQL only. */
