@@ -2,6 +2,6 @@
 export { createJobActivities } from './job-activities.ts';
 export type { JobActivities, JobActivitiesDeps } from './job-activities.ts';
 export { createLaneActivities } from './lane-activity.ts';
-export type { LaneActivities, LaneActivityDeps, LaneHost } from './lane-activity.ts';
+export type { LaneActivities, LaneActivityDeps } from './lane-activity.ts';
 export { mirrorInterceptor } from './mirror-interceptor.ts';
 export type { AttemptSlots, MirrorInterceptorDeps } from './mirror-interceptor.ts';

@@ -1,20 +1,11 @@
 // The activity of a lane: gives it heartbeats, and tells it what Temporal thinks of it.
 import { Context } from '@temporalio/activity';
-import { LANE, type LaneInput, type LaneReceipt } from '../src/domain/lane.ts';
+import { LANE, type LaneExecution, type LaneInput, type LaneReceipt } from '../src/domain/lane.ts';
 import { startHeartbeats } from './heartbeats.ts';
-
-/** Which execution a lane is. */
-export interface LaneHost {
-  workflowId: string;
-  runId: string;
-  info: unknown;
-  /** Calls back when Temporal has given the lane up (`lost`), or was asked to cancel it. */
-  onStop(listener: (why: 'lost' | 'cancelled') => void): void;
-}
 
 export interface LaneActivityDeps {
   /** Runs a lane until it ends; a shutdown of the worker ends it without being told. */
-  serve(input: LaneInput, host: LaneHost): Promise<LaneReceipt>;
+  serve(input: LaneInput, execution: LaneExecution): Promise<LaneReceipt>;
 }
 
 /** A type alias, not an interface: it is assignable to `WorkerOptions.activities`. */
@@ -27,7 +18,7 @@ export function createLaneActivities({ serve }: LaneActivityDeps): LaneActivitie
       using _heartbeats = startHeartbeats(context);
       const { info, cancellationSignal } = context;
       return await serve(input, {
-        workflowId: info.workflowExecution?.workflowId ?? '',
+        workflowId: info.workflowExecution?.workflowId ?? null,
         runId: info.workflowExecution?.runId ?? '',
         info,
         onStop(listener) {

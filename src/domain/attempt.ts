@@ -36,6 +36,14 @@ export interface AttemptHost {
  */
 export type RunAttempt = (host: AttemptHost, invoke: (runHandler: () => Promise<unknown>) => Promise<unknown>) => Promise<AttemptEnd>;
 
+/** An attempt that is under way. */
+export interface RunningAttempt {
+  /** When the handler has really returned; its end may still have to be written. Never rejects. */
+  handlerEnded: Promise<void>;
+  /** Rejects when the row could not be written. */
+  ended: Promise<AttemptEnd>;
+}
+
 /** The reason with which `task.signal` aborts. */
 export class AttemptStopped extends Error {
   override readonly name = 'AttemptStopped';

@@ -24,6 +24,17 @@ export interface LaneReceipt {
   why: LaneEnd;
 }
 
+/** Which execution a lane is, and how it hears of it. */
+export interface LaneExecution {
+  /** `null`: it runs without a workflow. */
+  workflowId: string | null;
+  runId: string;
+  /** The engine's own information, for `task.info`. */
+  info: unknown;
+  /** Calls back when Temporal has given the lane up (`lost`), or was asked to cancel it. */
+  onStop(listener: (why: 'lost' | 'cancelled') => void): void;
+}
+
 /** Workflow type and activity type. */
 export const LANE = 'asyncjob.lane';
 

@@ -2,7 +2,7 @@
 // here, from what the row says and from the counters on it.
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
-import { AttemptStopped, type AttemptEnd, type AttemptHost, type StopReason } from '../domain/attempt.ts';
+import { AttemptStopped, type AttemptEnd, type AttemptHost, type RunningAttempt, type StopReason } from '../domain/attempt.ts';
 import type { AttemptListener } from '../domain/attempt-times.ts';
 import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
 import { pause } from '../domain/pause.ts';
@@ -88,14 +88,6 @@ export async function runAttempt(host: AttemptHost, deps: AttemptDependencies, i
   } finally {
     void attempt.handlerEnded.finally(() => listing?.end());
   }
-}
-
-/** An attempt that is under way. */
-export interface RunningAttempt {
-  /** When the handler has really returned; its end may still have to be written. Never rejects. */
-  handlerEnded: Promise<void>;
-  /** Rejects when the row could not be written. */
-  ended: Promise<AttemptEnd>;
 }
 
 /** Runs an attempt whose row is STARTED by it already, and which is listed until it has ended: a lane's. */

@@ -1,21 +1,10 @@
 // Opens lanes for one job type in one queue: when a bell says that there may be work, and by looking every second. It has one
 // lane that claims at a time.
 import { isAsyncJobError } from '../domain/errors.ts';
-import type { LaneEnd, LaneReceipt, LaneRef } from '../domain/lane.ts';
+import type { LaneEnd, LaneExecution, LaneReceipt, LaneRef } from '../domain/lane.ts';
 import type { LaneRows, Log } from '../domain/ports.ts';
 import { Alarm } from './alarm.ts';
 import type { Lane } from './lane.ts';
-
-/** Which execution a lane is, and what is to be known of it. */
-export interface LaneExecution {
-  /** `null`: it runs without a workflow. */
-  workflowId: string | null;
-  runId: string;
-  /** The engine's own information, for `task.info`. */
-  info: unknown;
-  /** Calls back when Temporal has given the lane up (`lost`), or wants it to end. */
-  onStop(listener: (why: 'lost' | 'cancelled') => void): void;
-}
 
 export interface LaneOpenerParts extends LaneRef {
   rows: Pick<LaneRows, 'hasWork'>;
@@ -27,7 +16,7 @@ export interface LaneOpenerParts extends LaneRef {
   start(number: number): Promise<void>;
   createLane(execution: LaneExecution): Lane;
   /** The execution of a lane that runs without a workflow while Temporal is away; null: there is none. */
-  withoutTemporal(number: number): LaneExecution | null;
+  withoutTemporal(): LaneExecution | null;
   log: Log;
 }
 
@@ -146,7 +135,7 @@ export class LaneOpener {
 
   #failed(error: unknown): void {
     const { jobType, queue, log } = this.#parts;
-    const execution = isAsyncJobError(error, 'temporal.unavailable') ? this.#parts.withoutTemporal(this.#number) : null;
+    const execution = isAsyncJobError(error, 'temporal.unavailable') ? this.#parts.withoutTemporal() : null;
     // Once per outage.
     if (!this.#isAway) {
       const what = execution === null ? 'no lane can be opened now; it is tried again' : 'Temporal is away: a lane runs without a workflow';

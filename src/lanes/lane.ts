@@ -1,19 +1,11 @@
 // A lane: claims rows of one job type in one queue and runs them, until the queue is empty. Each claim is for slots that are
 // free now, so that a row is STARTED only when it really starts. A slot is free as soon as its handler has ended: writing the
 // end is not waited for, and stragglers hold nobody up.
-import { AttemptStopped, type AttemptEnd, type StopReason } from '../domain/attempt.ts';
+import { AttemptStopped, type AttemptEnd, type RunningAttempt, type StopReason } from '../domain/attempt.ts';
 import type { LanePolicy } from '../domain/job-policy.ts';
 import type { LaneEnd, LaneReceipt, LaneRef } from '../domain/lane.ts';
 import type { LaneRequest, LaneRows, Log, StartedRow } from '../domain/ports.ts';
 import { Alarm } from './alarm.ts';
-
-/** An attempt that is under way. */
-export interface LaneAttempt {
-  /** When its handler has returned. Never rejects. */
-  handlerEnded: Promise<void>;
-  /** When its end is on the row. */
-  ended: Promise<AttemptEnd>;
-}
 
 /** The list of what the worker's process runs. */
 export interface LaneList {
@@ -32,7 +24,7 @@ export interface LaneParts extends LaneRef {
   crashRetries: number;
   rows: LaneRows;
   list: LaneList;
-  run(started: StartedRow, stop: AbortSignal): LaneAttempt;
+  run(started: StartedRow, stop: AbortSignal): RunningAttempt;
   /** How often STARTED rows are looked for that nobody runs. */
   takeoverIntervalMs: number;
   /** Time that running attempts get after the worker was told to end, until their signal aborts. */

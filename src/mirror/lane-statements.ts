@@ -29,15 +29,15 @@ const neverTried = ({ columns: c }: JobTable) => `j.${c.nextAttemptAt} is null`;
 
 /**
  * PENDING → STARTED, many at once.
- * $1 queue, $2 worker, $3 ids that run here, $4 how many, $5 run id, $6 workflow id, $7 how many of them may be such that are
- * to be tried again, or waited for their time.
+ * $1 queue, $2 worker, $3 ids that run here, $4 how many, $5 run id, $6 workflow id, $7 how many places are kept for such as are
+ * to be tried again, or waited for their time; they get those, too, that the others leave.
  */
 export const claimStatement: Builder = (table, library) => {
   const { name, columns: c } = table;
-  const again = claimable(table, library, { due: againDue(table), order: `j.${c.nextAttemptAt}`, limit: '$7::int' });
-  const limit = '$4::int - (select count(*) from again)';
-  const waiting = claimable(table, library, { due: neverTried(table), order: `j.${c.priority}, j.${c.enqueuedAt}`, limit });
-  return `with again as materialized (${again}), waiting as materialized (${waiting}),
+  const again = (limit: string) => claimable(table, library, { due: againDue(table), order: `j.${c.nextAttemptAt}`, limit });
+  const left = (by: string) => `$4::int - (select count(*) from ${by})`;
+  const waiting = claimable(table, library, { due: neverTried(table), order: `j.${c.priority}, j.${c.enqueuedAt}`, limit: left('kept') });
+  return `with kept as materialized (${again('$7::int')}), waiting as materialized (${waiting}), again as materialized (${again(left('waiting'))}),
     moved as (update ${name} j set ${c.status} = 'STARTED', ${c.attempt} = j.${c.attempt} + 1, ${c.runId} = $5, ${c.workflowId} = $6,
       ${c.workerId} = $2::text, ${c.holder} = $2::text, ${c.holderBeat} = (select w.beat from ${library.workers} w where w.id = $2::text),
       ${c.startedAt} = now(), ${c.nextAttemptAt} = null, ${c.updatedAt} = now()

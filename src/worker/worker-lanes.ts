@@ -1,16 +1,16 @@
 // The lanes of a worker: an opener per queue and job type that runs in lanes, the mirror that they share, and the activity
 // by which Temporal calls them.
 import type { Pool } from 'pg';
-import { createLaneActivities, type LaneActivities, type LaneHost } from '../../activities/index.ts';
+import { createLaneActivities, type LaneActivities } from '../../activities/index.ts';
 import type { ApplicationParts } from '../app/application-parts.ts';
 import { anotherPool } from '../app/open-pool.ts';
 import type { AttemptHost } from '../domain/attempt.ts';
 import type { JobPolicy, LanePolicy } from '../domain/job-policy.ts';
-import { laneTaskQueueOf, type LaneInput, type LaneReceipt, type LaneRef } from '../domain/lane.ts';
+import { laneTaskQueueOf, type LaneExecution, type LaneInput, type LaneReceipt, type LaneRef } from '../domain/lane.ts';
 import type { AttemptRef, StartedRow } from '../domain/ports.ts';
 import { runStarted, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { Lane, type LaneList } from '../lanes/lane.ts';
-import { LaneOpener, type LaneExecution } from '../lanes/lane-opener.ts';
+import { LaneOpener } from '../lanes/lane-opener.ts';
 import { LaneMirror } from '../mirror/lane-mirror.ts';
 import type { WorkerRegistry } from '../mirror/worker-registry.ts';
 import { startLane } from '../temporal/lane-starter.ts';
@@ -65,7 +65,7 @@ export class WorkerLanes {
     });
     this.#list = new ListedRows(registry, (ref) => options.began(ref, types.get(ref.jobType)!.runTimeoutMs));
     this.taskQueue = laneTaskQueueOf(name, registry.id);
-    this.activities = createLaneActivities({ serve: (input, host) => this.#serve(input, host) });
+    this.activities = createLaneActivities({ serve: (input, execution) => this.#serve(input, execution) });
     for (const queue of queues)
       for (const [jobType, policy] of types)
         this.#openers.set(keyOf({ jobType, queue }), this.#openerOf({ jobType, queue, worker: registry.id }, policy));
@@ -95,9 +95,9 @@ export class WorkerLanes {
     await this.#pool.end();
   }
 
-  #serve(input: LaneInput, host: LaneHost): Promise<LaneReceipt> {
+  #serve(input: LaneInput, execution: LaneExecution): Promise<LaneReceipt> {
     const opener = this.#openers.get(keyOf(input));
-    return opener ? opener.serve(host) : Promise.resolve({ jobs: 0, why: 'superfluous' });
+    return opener ? opener.serve(execution) : Promise.resolve({ jobs: 0, why: 'superfluous' });
   }
 
   #openerOf(lane: LaneRef, policy: LaneType): LaneOpener {

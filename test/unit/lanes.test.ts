@@ -1,10 +1,11 @@
 // A lane's loop and its opener, with rows and attempts that are made up: what is claimed when, and which lane is open.
 import { describe, expect, it } from 'vitest';
-import type { AttemptEnd } from '../../src/domain/attempt.ts';
+import type { AttemptEnd, RunningAttempt } from '../../src/domain/attempt.ts';
 import { AsyncJobError } from '../../src/domain/errors.ts';
+import type { LaneExecution } from '../../src/domain/lane.ts';
 import type { LaneRequest, Log, StartedRow } from '../../src/domain/ports.ts';
-import { Lane, type LaneAttempt, type LaneParts } from '../../src/lanes/lane.ts';
-import { LaneOpener, type LaneExecution, type LaneOpenerParts } from '../../src/lanes/lane-opener.ts';
+import { Lane, type LaneParts } from '../../src/lanes/lane.ts';
+import { LaneOpener, type LaneOpenerParts } from '../../src/lanes/lane-opener.ts';
 import { until } from '../support/until.ts';
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
@@ -66,7 +67,7 @@ function attemptsByHand() {
   const begun = new Map<string, { handlerReturns(): void; isWritten(): void }>();
   return {
     begun,
-    run({ ref }: StartedRow): LaneAttempt {
+    run({ ref }: StartedRow): RunningAttempt {
       const handler = Promise.withResolvers<void>();
       const written = Promise.withResolvers<AttemptEnd>();
       begun.set(ref.id, { handlerReturns: () => handler.resolve(), isWritten: () => written.resolve(SUCCEEDED) });
