@@ -4,7 +4,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
 import { AttemptStopped, type AttemptEnd, type AttemptHost, type RunningAttempt, type StopReason } from '../domain/attempt.ts';
 import type { AttemptListener } from '../domain/attempt-times.ts';
-import { AsyncJobError, GiveUp, isAsyncJobError, RetryAfter, toErrorRecord } from '../domain/errors.ts';
+import { AsyncJobError, isAsyncJobError, toErrorRecord } from '../domain/errors.ts';
 import { pause } from '../domain/pause.ts';
 import type {
   AttemptFailure,
@@ -19,16 +19,15 @@ import type {
   StartVerdict,
   WriteResult,
 } from '../domain/ports.ts';
-import { decideRetry } from '../domain/retry-policy.ts';
 import { runInApplication, type Application } from '../entity/application.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
-import { problemOfDuration, toMilliseconds } from '../entity/duration.ts';
 import type { RegisteredHandler } from '../entity/handler-registry.ts';
 import { withAttempt } from '../entity/current-attempt.ts';
 import { ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
+import { HandlerHangs, judgeFailure, timeLimitError } from './judge-failure.ts';
 import { after, follow, settledOrAborted } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
@@ -329,7 +328,7 @@ class Attempt {
       case null:
         return this.#failed(job, error, 'failed');
       case 'time_limit':
-        return this.#failed(job, timeLimitError(this.#type, error), 'time_limit');
+        return this.#failed(job, timeLimitError(this.#type.policy.runTimeoutMs, error), 'time_limit');
       case 'cancelled': {
         // Asked for in Temporal, not through the row: the workflow's last word writes it, unless the row asks as well.
         const { revokeRequested } = await this.#untilWritten(() => this.#deps.mirror.progress(this.#ref, {}));
@@ -343,19 +342,9 @@ class Attempt {
 
   async #failed(job: AsyncJob, error: unknown, outcome: FailureOutcome): Promise<AttemptEnd> {
     const failures = job.failures + 1;
-    const retryAfterMs = isNamed(error, RetryAfter) ? retryDelayOf(error) : undefined;
-    const hangs = error instanceof AsyncJobError && error.cause instanceof HandlerHangs;
-    const record = toErrorRecord(error, true);
-    const decision = decideRetry(this.#type.policy.retry, {
-      failures,
-      errorNames: [record.type, ...(record.code ? [record.code] : [])],
-      // What hangs may still be at work: a second one beside it would break "never two at once".
-      gaveUp: isFinal(error) || hangs,
-      retryAfterMs,
-    });
-    record.retryable = decision.retry;
+    const { record, decision, handlerGoesOn } = judgeFailure(error, failures, this.#type.policy.retry);
     const nextAttemptAt = decision.retry ? new Date(Date.now() + decision.delayMs) : null;
-    const end = await this.#writeFailure({ error: record, nextAttemptAt, outcome, handlerGoesOn: hangs });
+    const end = await this.#writeFailure({ error: record, nextAttemptAt, outcome, handlerGoesOn });
     const taken = this.#taken(end);
     if (taken) return taken;
     this.#log.error({ err: error, failures, nextAttemptAt }, decision.retry ? 'failed, will be tried again' : 'failed');
@@ -417,35 +406,6 @@ function waitOf({ failures, crashes, enqueuedAt, createdAt, runAt, startedAt }: 
   if (failures > 0 || crashes > 0 || !startedAt) return null;
   const dueAt = Math.max((enqueuedAt ?? createdAt).getTime(), runAt?.getTime() ?? 0);
   return Math.max(0, startedAt.getTime() - dueAt);
-}
-
-/** The handler did not stop at its time limit. */
-class HandlerHangs extends Error {}
-
-function timeLimitError(type: JobType, error: unknown): AsyncJobError {
-  const limit = `longer than runTimeout (${type.policy.runTimeoutMs} ms)`;
-  const message =
-    error instanceof HandlerHangs
-      ? `the attempt ran ${limit} and did not stop when task.signal aborted; its slot was taken from it.`
-      : `the attempt ran ${limit}.`;
-  return new AsyncJobError('job.time_limit', message, { cause: error });
-}
-
-/** Errors after which another attempt makes no sense, whatever the policy says. */
-function isFinal(error: unknown): boolean {
-  if (isNamed(error, GiveUp) || isAsyncJobError(error, 'handler.output_invalid') || isAsyncJobError(error, 'handler.value_invalid'))
-    return true;
-  return (error as { nonRetryable?: unknown } | null | undefined)?.nonRetryable === true; // Temporal's own way to say it
-}
-
-/** By name, too: a handlers module may have loaded this library a second time. */
-function isNamed<T extends Error>(error: unknown, kind: abstract new (...args: never[]) => T): error is T {
-  return error instanceof kind || (error instanceof Error && error.name === kind.name);
-}
-
-// A wrong duration is no reason to lose the outcome: the policy's delay is taken.
-function retryDelayOf({ delay }: RetryAfter): number | undefined {
-  return problemOfDuration(delay) === undefined ? toMilliseconds(delay, 'RetryAfter') : undefined;
 }
 
 function handBackReason(reason: StopReason): HandBackReason {
