@@ -4,7 +4,7 @@
 import type { Pool } from 'pg';
 import type { AttemptRef, Log } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
-import { watchedQuery } from './statements.ts';
+import { watchedQuery } from './queries.ts';
 
 export interface AttemptNews {
   overtaken(): void;

@@ -7,8 +7,9 @@ import type { AttemptRef, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, Wr
 import { changesDocument } from './changes-document.ts';
 import { Coalescer } from './coalescer.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
-import { claimStatement, laneWorkQuery, positionsQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
+import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
 import { crashedRepeatedly, PostgresJobMirror } from './postgres-job-mirror.ts';
+import { positionsQuery } from './queries.ts';
 import { isTransientDatabaseError } from './transient.ts';
 
 export interface LaneMirrorOptions {

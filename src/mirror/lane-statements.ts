@@ -108,11 +108,6 @@ export const succeededManyStatement = (table: JobTable, own: readonly string[]):
     returning j.${c.id}::text as id`;
 };
 
-/** For telling duplicates from stale facts. $1 ids. */
-export const positionsQuery: Builder = ({ name, columns: c }) =>
-  `select j.${c.id}::text as id, j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt, j.${c.runId} as run_id
-    from ${name} j where j.${c.id} = any($1::uuid[])`;
-
 export function unquoted(column: string): string {
   return column.slice(1, -1).replaceAll('""', '"');
 }

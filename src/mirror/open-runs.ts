@@ -4,7 +4,7 @@ import { jobKey } from '../domain/identity.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { OpenRunSource, RunFacts, RunRef } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
-import { doubtfulRunsQuery, openRunsQuery, runsByIdQuery } from './statements.ts';
+import { doubtfulRunsQuery, openRunsQuery, runsByIdQuery } from './queries.ts';
 
 interface FoundRow {
   id: string;

@@ -20,6 +20,7 @@ import type {
   WriteResult,
 } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
+import { positionsQuery, startRefusalQuery } from './queries.ts';
 import * as statements from './statements.ts';
 import { isSchemaError } from './transient.ts';
 
@@ -85,7 +86,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async #refusal(ref: AttemptRef, by: { worker: string | null; runningHere: boolean }): Promise<StartVerdict> {
-    const [found] = await this.#run(ref, statements.startRefusalQuery, [ref.id, by.worker, by.runningHere]);
+    const [found] = await this.#run(ref, startRefusalQuery, [ref.id, by.worker, by.runningHere]);
     if (!found) return { kind: 'not_found' };
     const { status, run, attempt, held, fresh } = found as unknown as Position & { held: boolean | null; fresh: boolean };
     if (run !== ref.run || status === 'NEW') return { kind: 'refused', status, run };
@@ -193,7 +194,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async #position(ref: { jobType: string; id: string }): Promise<Position | undefined> {
-    const [row] = await this.#run(ref, statements.positionQuery, [ref.id]);
+    const [row] = await this.#run(ref, positionsQuery, [[ref.id]]);
     return row as Position | undefined;
   }
 

@@ -5,7 +5,7 @@ import type { JobTable, LibraryTables } from './job-table.ts';
 
 type Builder = (table: JobTable, library: LibraryTables) => string;
 
-const list = (statuses: readonly Status[]) => statuses.map((status) => `'${status}'`).join(', ');
+export const list = (statuses: readonly Status[]) => statuses.map((status) => `'${status}'`).join(', ');
 export const leaves = (event: JobEvent) => list(statusesBefore(event));
 
 /** The attempt that writes is the one that the row knows: $1 id, $2 run, $3 attempt, $4 run id. */
@@ -23,7 +23,7 @@ export const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTabl
      else exists (select 1 from ${workers} w where w.id = ${me} and w.alive_since > now() - (w.expires_at - w.seen_at)) end)`;
 
 /** Where the holder is this very process ($me), what it really runs counts, not what it published. */
-const held = (table: JobTable, library: LibraryTables, me: string, runningHere: string) =>
+export const held = (table: JobTable, library: LibraryTables, me: string, runningHere: string) =>
   `(case when j.${table.columns.holder} = ${me} then ${runningHere} else ${heldByAnother(table, library, me)} end)`;
 
 /** The row's holder is another worker whose registry row ran out without an orderly end. */
@@ -78,7 +78,7 @@ export const retryStatement = (table: JobTable, own: readonly string[]): string 
     returning j.*`;
 };
 
-/** Where workers LISTEN for revocations, in every database. The payload is the job's id and nothing else. */
+/** Where workers LISTEN for revocations, in every database. The payload is the job's id, or what a listener says to itself. */
 export const REVOCATIONS_CHANNEL = 'asyncjob';
 
 /** Where workers LISTEN for jobs of lanes. The payload is the queue. */
@@ -164,18 +164,6 @@ export const startStatement: Builder = (table, library) => {
       from moved m, old where m.${c.crashes} > old.crashes)
     select * from moved`;
 };
-
-/** Why a start was refused. $1 id, $2 this worker or null, $3 the job runs here already. */
-export const startRefusalQuery: Builder = (table, library) => {
-  const c = table.columns;
-  return `select j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt,
-      ${held(table, library, '$2::text', '$3::boolean')} as held, ${ownBeatFresh(library, '$2::text')} as fresh
-    from ${table.name} j where j.${c.id} = $1`;
-};
-
-/** What the row knows, for telling a duplicate from a stale fact. $1 id. */
-export const positionQuery: Builder = ({ name, columns: c }) =>
-  `select j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt, j.${c.runId} as run_id from ${name} j where j.${c.id} = $1`;
 
 /** Why a PENDING row does not start. $1 id, $2 run, $3 run id, $4 error (jsonb), $5 message, $6 next attempt at. */
 export const waitingStatement: Builder = ({ name, columns: c }) =>
@@ -299,58 +287,3 @@ export const nextRunStatement: Builder = (table, library) => {
       from moved m, old where old.status = 'STARTED')
     select ${c.status} as status, ${c.run} as run, ${c.queue} as queue, ${c.runAt} as run_at, ${c.priority} as priority from moved`;
 };
-
-/** Whether attempts that run here still have their rows, and whether revocation was asked for. $1 ids. */
-export const watchedQuery: Builder = ({ name, columns: c }) =>
-  `select j.${c.id}::text as id, j.${c.status} as status, j.${c.run} as run, j.${c.attempt} as attempt, j.${c.runId} as run_id,
-      j.${c.revokeRequestedAt} is not null as revoke_requested
-    from ${name} j where j.${c.id} = any($1::uuid[])`;
-
-/**
- * Committed, never dispatched: the relay's sweep. Several times the batch, since others may be at work on the first
- * ones. $1 grace in milliseconds, $2 batch size.
- */
-export const undispatchedQuery: Builder = ({ name, columns: c }) =>
-  `select j.${c.id}::text as id, j.${c.run} as run, j.${c.queue} as queue, j.${c.runAt} as run_at, j.${c.priority} as priority,
-      extract(epoch from now() - coalesce(j.${c.enqueuedAt}, j.${c.createdAt})) * 1000 as age_ms
-    from ${name} j
-    where j.${c.status} = 'PENDING' and j.${c.runId} is null and (j.${c.nextAttemptAt} is null or j.${c.nextAttemptAt} < now())
-      and (j.${c.enqueuedAt} is null or j.${c.enqueuedAt} < now() - make_interval(secs => $1::float8 / 1000))
-    order by j.${c.enqueuedAt}
-    limit 4 * $2::int`;
-
-/** What the reconciler, run by the worker `me`, reads of a row. */
-const runFacts = (table: JobTable, library: LibraryTables, me: string): string => {
-  const c = table.columns;
-  const since = (moment: string) => `(extract(epoch from now() - ${moment}) * 1000)::float8`;
-  return `j.${c.id}::text as id, j.${c.run} as run, j.${c.status} as status, j.${c.runId} as run_id, j.${c.revokeRequestedAt} is not null as revoke_requested,
-      ${heldByAnother(table, library, me)} as held, case when j.${c.status} not in (${list(OPEN_STATUSES)}) then ${since(`coalesce(j.${c.endedAt}, j.${c.updatedAt})`)} end as settled_for_ms,
-      ${since(`coalesce(j.${c.enqueuedAt}, j.${c.createdAt})`)} as enqueued_for_ms`;
-};
-
-/** A walk over the dispatched open rows. $1 after this id, or null, $2 how many, $3 quiet for so many milliseconds, $4 this worker or null. */
-export const openRunsQuery: Builder = (table, library) => {
-  const { name, columns: c } = table;
-  return `select ${runFacts(table, library, '$4::text')} from ${name} j
-    where j.${c.status} in (${list(OPEN_STATUSES)}) and ($1::uuid is null or j.${c.id} > $1::uuid) and j.${c.runId} is not null
-      and coalesce(j.${c.startedAt}, j.${c.enqueuedAt}, j.${c.createdAt}) < now() - make_interval(secs => $3::float8 / 1000)
-    order by j.${c.id} limit $2::int`;
-};
-
-/**
- * A walk over STARTED rows that nobody runs any more, or that should have been revoked by now.
- * $1 after this id, or null, $2 how many, $3 quiet for so many milliseconds, $4 this worker or null.
- */
-export const doubtfulRunsQuery: Builder = (table, library) => {
-  const { name, columns: c } = table;
-  const longAgo = (moment: string) => `${moment} < now() - make_interval(secs => $3::float8 / 1000)`;
-  return `select ${runFacts(table, library, '$4::text')} from ${name} j
-    where j.${c.status} = 'STARTED' and j.${c.runId} is not null and ($1::uuid is null or j.${c.id} > $1::uuid)
-      and case when j.${c.revokeRequestedAt} is not null then ${longAgo(`j.${c.revokeRequestedAt}`)}
-        else ${longAgo(`j.${c.startedAt}`)} and not ${heldByAnother(table, library, '$4::text')} end
-    order by j.${c.id} limit $2::int`;
-};
-
-/** $1 ids, $2 this worker or null. */
-export const runsByIdQuery: Builder = (table, library) =>
-  `select ${runFacts(table, library, '$2::text')} from ${table.name} j where j.${table.columns.id} = any($1::uuid[])`;

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { UndispatchedRun, UndispatchedRunSource } from '../domain/ports.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
-import { undispatchedQuery } from './statements.ts';
+import { undispatchedQuery } from './queries.ts';
 
 interface FoundRun {
   job_type: string;

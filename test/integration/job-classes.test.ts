@@ -35,7 +35,7 @@ import {
   type Task,
 } from '../../src/index.ts';
 import { jobTableOf, libraryTables } from '../../src/mirror/job-table.ts';
-import { undispatchedQuery } from '../../src/mirror/statements.ts';
+import { undispatchedQuery } from '../../src/mirror/queries.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { Customer, Flaky, openShop, type Shop } from '../support/shop.ts';
 
