@@ -1,6 +1,7 @@
 // Temporal as an inspection sees it: the server, the namespace, and who polls the application's task queues.
 import { taskQueueOf } from '../domain/identity.ts';
 import type { TemporalConnection } from '../temporal/connection.ts';
+import { toMs } from '../temporal/timestamp.ts';
 import type { PolledQueue, Poller, TemporalFacts } from './facts.ts';
 
 /** gRPC needs up to a second to give up a connection after its deadline. */
@@ -8,12 +9,6 @@ export const CALL_DEADLINE_MS = 2_500;
 type TaskQueueKind = NonNullable<Parameters<TemporalConnection['client']['workflowService']['describeTaskQueue']>[0]['taskQueueType']>;
 /** Temporal's numbers of the two kinds of task queue: workflow, activity. */
 const KINDS = [1, 2] as unknown as TaskQueueKind[];
-
-interface Timestamp {
-  /** 64-bit numbers are objects of their own. */
-  seconds?: { toString(radix?: number): string } | null;
-  nanos?: number | null;
-}
 
 /** @throws AsyncJobError `temporal.unavailable`, `temporal.namespace` */
 export async function temporalFacts(connection: TemporalConnection): Promise<TemporalFacts> {
@@ -59,9 +54,4 @@ export async function pollersOf(connection: TemporalConnection, application: str
       }),
     ),
   );
-}
-
-function toMs(time: Timestamp | null | undefined): number | null {
-  if (!time) return null;
-  return Number(time.seconds?.toString() ?? 0) * 1_000 + (time.nanos ?? 0) / 1e6;
 }

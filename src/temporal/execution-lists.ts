@@ -5,12 +5,9 @@ import type { ExecutionListing, RunRef } from '../domain/ports.ts';
 const PAGE_SIZE = 1_000;
 const ENDED_PAGES_MAX = 10;
 
-/** By which the library recognises what it terminated itself. */
-export const OWN_REASON = 'asyncjob: ';
-
 interface Listed {
   id: string;
-  closedAt: Date | null;
+  closedAtMs: number | null;
 }
 
 /** One page of the executions that match. */
@@ -75,7 +72,7 @@ export class ExecutionLists implements ExecutionListing {
   ): Promise<{ runs: RunRef[]; newest: Date | null; next: Uint8Array | null }> {
     const { found, next } = await this.#parts.listPage(query, pageSize, from);
     const runs = found.flatMap(({ id }) => parseWorkflowId(this.#parts.applicationName, id) ?? []);
-    const newest = Math.max(...found.map(({ closedAt }) => closedAt?.getTime() ?? 0));
+    const newest = Math.max(...found.map(({ closedAtMs }) => closedAtMs ?? 0));
     return { runs, newest: newest > 0 ? new Date(newest) : null, next };
   }
 }
@@ -83,10 +80,4 @@ export class ExecutionLists implements ExecutionListing {
 /** A text in a query. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** A time of Temporal's API; its 64-bit numbers are objects of their own. */
-export function toDate(time: { seconds?: { toString(): string } | null; nanos?: number | null } | null | undefined): Date | null {
-  if (!time) return null;
-  return new Date(Number(String(time.seconds ?? 0)) * 1_000 + (time.nanos ?? 0) / 1_000_000);
 }
