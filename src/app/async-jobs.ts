@@ -1,16 +1,13 @@
-// The application object: wires configuration, ORM, mirror, engine and commands. Workers are loaded only when asked
+// The application object: what applications call, over the parts that open-parts.ts wires. Workers are loaded only when asked
 // for, so that a web process never loads the native Temporal core.
 import type { Configuration, FilterQuery, FindOptions } from '@mikro-orm/core';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
-import { FactCounts } from '../domain/fact-counts.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { Log } from '../domain/ports.ts';
-import type { RunAttempt } from '../domain/attempt.ts';
 import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
-import { Dispatcher } from '../enqueue/dispatcher.ts';
 import { EngineCalls } from '../enqueue/engine-calls.ts';
 import { JobInserts } from '../enqueue/job-inserts.ts';
 import { LaneBell } from '../enqueue/lane-bell.ts';
@@ -26,12 +23,7 @@ import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/
 import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
 import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
-import { HandlerTable } from '../handlers/handler-table.ts';
-import { runAttempt, type AttemptDependencies, type AttemptRegistry } from '../handlers/run-attempt.ts';
-import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
 import { wakeLanesStatement } from '../mirror/statements.ts';
-import { ProgressWriter } from '../mirror/progress-writer.ts';
-import { isSchemaError, isTransientDatabaseError, isValueError } from '../mirror/transient.ts';
 import { reconcileOnce, type Reconciliation, type ReconcileOptions } from '../relay/reconcile-once.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import type { JobWorker } from '../worker/index.ts';
@@ -39,13 +31,11 @@ import type { AsyncJobPlugin } from '../worker/plugin.ts';
 import type { ApplicationParts } from './application-parts.ts';
 import { defineConfig, type Config, type Teardown } from './config.ts';
 import { configPlace } from './load-config.ts';
-import { describeTables } from './describe-tables.ts';
+import { DATABASE_ERRORS } from './database-errors.ts';
 import { examinerPartsOf } from './examiner-parts.ts';
-import { jobDefaults } from './job-defaults.ts';
 import { createLog } from './log.ts';
-import { openEngine } from './open-engine.ts';
-import { openOrm, type OpenedOrm } from './open-orm.ts';
-import { openPool } from './open-pool.ts';
+import { openOrm } from './open-orm.ts';
+import { openParts } from './open-parts.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { subscribe } from './subscribe.ts';
 
@@ -87,7 +77,6 @@ export interface PluginOptions {
 
 /** What was enqueued or started just now may not be in Temporal's lists yet. */
 const RECONCILE_QUIET_MS = 5_000;
-const DATABASE_ERRORS = { isTransient: isTransientDatabaseError, isSchemaError, isValueError };
 
 /** An open application: `await using app = await AsyncJobs.connect(config)`. */
 export class AsyncJobs implements Application, AsyncDisposable {
@@ -116,7 +105,8 @@ export class AsyncJobs implements Application, AsyncDisposable {
     const opened = await openOrm(config.orm, settings.databaseUrl);
     let app: AsyncJobs;
     try {
-      app = await AsyncJobs.#wire(config, settings, log, opened, options.handlersFolder);
+      const parts = await openParts(config, { settings, log, orm: opened.orm, application: () => app });
+      app = new AsyncJobs(config, parts, opened.isOurs, options.handlersFolder);
     } catch (error) {
       if (opened.isOurs) await opened.orm.close();
       throw error;
@@ -129,60 +119,6 @@ export class AsyncJobs implements Application, AsyncDisposable {
       await app.close();
       throw error;
     }
-  }
-
-  static async #wire(
-    config: Config,
-    settings: Settings,
-    log: Log,
-    opened: OpenedOrm,
-    handlersFolder: ConnectOptions['handlersFolder'],
-  ): Promise<AsyncJobs> {
-    const { orm } = opened;
-    const handlers = new HandlerTable(orm, jobDefaults(config, settings.engine));
-    const { tables, library } = describeTables(orm, handlers);
-    const pool = await openPool(orm, log);
-    const facts = new FactCounts((fact, { jobType, id }) =>
-      log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),
-    );
-    const mirror = new PostgresJobMirror(pool, tables, library, config.name ?? '', facts);
-    const attemptDependencies = (registry: AttemptRegistry | null): AttemptDependencies => ({
-      application: app,
-      orm,
-      handlers,
-      mirror,
-      registry,
-      openProgress: (ref, news) => new ProgressWriter(mirror, ref, news),
-      isTransient: isTransientDatabaseError,
-      toCallerError: (error, jobType) => toCallerError(error, jobType, DATABASE_ERRORS),
-      times: facts.attempts,
-      log,
-    });
-    const runAttemptWith =
-      (registry: AttemptRegistry | null): RunAttempt =>
-      (host, invoke) =>
-        runAttempt(host, attemptDependencies(registry), invoke);
-    const { engine, executions, temporal } = await openEngine(config, settings, handlers, runAttemptWith);
-    const dispatcher = new Dispatcher(engine, mirror, (jobType) => handlers.policyOf(jobType), log);
-    const parts: ApplicationParts = {
-      name: config.name ?? '',
-      settings,
-      log,
-      orm,
-      handlers,
-      pool,
-      tables,
-      library,
-      mirror,
-      dispatcher,
-      engine,
-      executions,
-      temporal,
-      runAttemptWith,
-      attemptDependencies,
-    };
-    const app: AsyncJobs = new AsyncJobs(config, parts, opened.isOurs, handlersFolder);
-    return app;
   }
 
   private constructor(config: Config, parts: ApplicationParts, ormIsOurs: boolean, handlersFolder: ConnectOptions['handlersFolder']) {
@@ -219,7 +155,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
         }
       },
     };
-    this.#commands = new JobCommands({ ...commands, inserts: new JobInserts(orm, isTransientDatabaseError) });
+    this.#commands = new JobCommands({ ...commands, inserts: new JobInserts(orm, DATABASE_ERRORS.isTransient) });
     this.#manyJobs = new ManyJobs(commands);
     const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
     this.#ownColumns = ownColumns;
