@@ -197,10 +197,11 @@ describe('an opener', () => {
 
   it('opens none without a handler', async () => {
     const queue = queueOf(1);
-    const { opener, started } = openerOf(queue, { isHandled: () => false });
+    let asked = 0;
+    const { opener, started } = openerOf(queue, { isHandled: () => asked++ < 0 });
     opener.start();
     opener.wake();
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => asked > 0);
     await opener.closed();
     expect(started).toEqual([]);
   });

@@ -4,19 +4,8 @@ import type { WhenLost } from '../../src/domain/job-policy.ts';
 import { STATUSES } from '../../src/domain/lifecycle.ts';
 import type { Execution, ExecutionStatus, RunFacts } from '../../src/domain/ports.ts';
 import { planLeftover, planRepair, type RepairKind } from '../../src/relay/plan-repairs.ts';
+import { runFacts as row } from './support/run-facts.ts';
 
-const row = (changes: Partial<RunFacts> = {}): RunFacts => ({
-  jobType: 'MyJob',
-  id: '018f0000-0000-7000-8000-000000000000',
-  run: 2,
-  status: 'PENDING',
-  runId: 'r',
-  revokeRequested: false,
-  isHeld: false,
-  settledForMs: null,
-  enqueuedForMs: 600_000,
-  ...changes,
-});
 const ENDED: ExecutionStatus[] = ['completed', 'failed', 'timed_out', 'not_found'];
 const by = (byThisLibrary: boolean): Execution => ({ status: 'terminated', end: { by: 'ann', reason: 'wrong data', byThisLibrary } });
 

@@ -4,23 +4,12 @@ import { describe, expect, it } from 'vitest';
 import type { Log, RunFacts, RunRef } from '../../src/domain/ports.ts';
 import { Reconciler, type ReconcilerParts } from '../../src/relay/reconciler.ts';
 import { until } from '../support/until.ts';
+import { runFacts } from './support/run-facts.ts';
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
 
-function lostRow(id: number, changes: Partial<RunFacts> = {}): RunFacts {
-  return {
-    jobType: 'MyJob',
-    id: `018f0000-0000-7000-8000-${String(id).padStart(12, '0')}`,
-    run: 1,
-    status: 'PENDING',
-    runId: 'r',
-    revokeRequested: false,
-    isHeld: false,
-    settledForMs: null,
-    enqueuedForMs: 600_000,
-    ...changes,
-  };
-}
+const lostRow = (id: number, changes: Partial<RunFacts> = {}) =>
+  runFacts({ id: `018f0000-0000-7000-8000-${String(id).padStart(12, '0')}`, run: 1, ...changes });
 
 interface World extends Partial<ReconcilerParts> {
   open?: RunFacts[];

@@ -141,7 +141,7 @@ it.each([
   await lifeline.open();
   const broken = () => lines.filter(({ message }) => message.includes('broke'));
   await until(() => broken().length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await lifeline[Symbol.asyncDispose]();
   expect(broken()).toMatchObject([{ level: 'warn' }]);
 });
 
