@@ -1,10 +1,8 @@
 // Workers that die without a word: their jobs are found, counted, and never run twice at once.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { uniqueQueue } from '../support/servers.ts';
-import { until } from '../support/until.ts';
 import { Poison, Step } from './fixtures/app/jobs.ts';
-import { openApplication, type TestApplication } from './support/application.ts';
-import { PATIENCE_MS } from './support/cli.ts';
+import { openApplication, workersKilledBy, type TestApplication } from './support/application.ts';
 
 let shop: TestApplication;
 beforeAll(async () => {
@@ -40,18 +38,7 @@ it('a job whose worker is killed is finished by another one, and the row says so
 it('a job that kills every worker ends as FAILURE once its crashRetries are used up', async () => {
   const queue = uniqueQueue();
   const job = await Poison.enqueue({}, { queue });
-  let killed = 0;
-  while (!(await job.refresh()).isFinished) {
-    await using worker = shop.startWorker(['-Q', queue]);
-    await until(async () => worker.endedAt !== null || (await job.refresh()).isFinished, {
-      what: 'a crash or an end',
-      timeoutMs: PATIENCE_MS,
-    });
-    if (worker.endedAt === null) break;
-    expect(await worker.end()).toEqual({ code: null, signal: 'SIGKILL' });
-    killed++;
-  }
-  expect(killed).toBe(2);
+  expect(await workersKilledBy(shop, job, ['-Q', queue])).toEqual(['SIGKILL', 'SIGKILL']);
   expect(job).toMatchObject({ status: 'FAILURE', crashes: 2, failures: 0, error: { code: 'job.crashed_repeatedly', retryable: false } });
   expect(await shop.history(job)).toEqual(['crashed', 'crashed']);
   expect((await shop.happenings(job)).map(({ attempt, what }) => [attempt, what])).toEqual([

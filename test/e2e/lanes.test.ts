@@ -4,7 +4,7 @@ import { uniqueQueue } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import config from './fixtures/lanes/asyncjob.config.ts';
 import { Bane, Crumb, Whirl } from './fixtures/lanes/jobs.ts';
-import { mostAtOnce, openApplication, type TestApplication } from './support/application.ts';
+import { mostAtOnce, openApplication, workersKilledBy, type TestApplication } from './support/application.ts';
 import { fixture, PATIENCE_MS } from './support/cli.ts';
 
 let shop: TestApplication;
@@ -45,17 +45,7 @@ it('the jobs of a lane whose worker is killed are taken over after its time to l
 it('a job that kills every worker ends as FAILURE once its crashRetries are used up', async () => {
   const queue = uniqueQueue();
   const job = await Bane.enqueue({}, { queue });
-  let killed = 0;
-  while (!(await job.refresh()).isFinished) {
-    await using worker = shop.startWorker(['-Q', queue]);
-    await until(async () => worker.endedAt !== null || (await job.refresh()).isFinished, {
-      what: 'a crash or an end',
-      timeoutMs: PATIENCE_MS,
-    });
-    if (worker.endedAt === null) break;
-    killed++;
-  }
-  expect(killed).toBe(2);
+  expect(await workersKilledBy(shop, job, ['-Q', queue])).toEqual(['SIGKILL', 'SIGKILL']);
   expect(job).toMatchObject({ status: 'FAILURE', crashes: 2, failures: 0, error: { code: 'job.crashed_repeatedly', retryable: false } });
   expect(await shop.history(job)).toEqual(['crashed', 'crashed']);
 });

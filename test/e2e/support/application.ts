@@ -121,3 +121,18 @@ export function mostAtOnce(happenings: readonly Happening[]): number {
   for (const { what } of happenings) most = Math.max(most, (now += what === 'began' ? 1 : -1));
   return most;
 }
+
+/** Starts one worker after the other until the job is settled; the signals by which those ended that it killed. */
+export async function workersKilledBy(shop: TestApplication, job: AsyncJob, args: readonly string[]): Promise<(NodeJS.Signals | null)[]> {
+  const signals: (NodeJS.Signals | null)[] = [];
+  while (!(await job.refresh()).isFinished) {
+    await using worker = shop.startWorker(args);
+    await until(async () => worker.endedAt !== null || (await job.refresh()).isFinished, {
+      what: 'a crash or an end',
+      timeoutMs: PATIENCE_MS,
+    });
+    if (worker.endedAt === null) break;
+    signals.push((await worker.end()).signal);
+  }
+  return signals;
+}
