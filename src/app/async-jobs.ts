@@ -317,9 +317,10 @@ export class AsyncJobs implements Application, AsyncDisposable {
    */
   async reconcile(options: ReconcileOptions = {}): Promise<Reconciliation> {
     this.#refuseClosed();
-    const { pool, tables, library } = this.#parts;
+    const { pool, tables, library, dispatcher } = this.#parts;
     const undispatched = new UndispatchedRuns(pool, tables.values(), library);
-    return reconcileOnce({ ...examinerPartsOf(this.#parts, { worker: null, quietMs: RECONCILE_QUIET_MS }), undispatched }, options);
+    const examinerParts = examinerPartsOf(this.#parts, { worker: null, quietMs: RECONCILE_QUIET_MS });
+    return reconcileOnce({ ...examinerParts, undispatched, noted: () => dispatcher.noted() }, options);
   }
 
   #refuseClosed(): void {

@@ -32,11 +32,11 @@ export async function openParts(config: Config, { settings, log, orm, applicatio
   const { name = '' } = config;
   const handlers = new HandlerTable(orm, jobDefaults(config, settings.engine));
   const { tables, library } = describeTables(orm, handlers);
-  const pool = await openPool(orm, log);
+  const pool = await openPool(orm, { prepare: settings.listen, log });
   const facts = new FactCounts((fact, { jobType, id }) =>
     log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),
   );
-  const mirror = new PostgresJobMirror(pool, tables, library, name, facts);
+  const mirror = new PostgresJobMirror({ pool, prepare: settings.listen, tables, library, applicationName: name, facts });
   const attemptDependencies = (registry: AttemptRegistry | null): AttemptDependencies => ({
     application: application(),
     orm,

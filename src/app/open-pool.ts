@@ -7,6 +7,8 @@ import type { Log } from '../domain/ports.ts';
 const CONNECTIONS_MAX = 8;
 /** An application's transaction that keeps a job's row must not keep the mirror's connections: it tries again. */
 const LOCK_TIMEOUT_MS = 5_000;
+/** Plans that were made while a table was tiny would read all of it for long; what is prepared has an index for what it looks for. */
+const NO_SEQ_SCANS = 'set enable_seqscan = off';
 const CONNECT_TIMEOUT_MS = 10_000;
 const QUERY_TIMEOUT_MS = 15_000;
 
@@ -15,16 +17,24 @@ interface MikroConnection {
   getNativeClient(): Promise<Pool & { options: PoolConfig }>;
 }
 
+export interface PoolOptions {
+  max: number;
+  /** Whether statements are prepared on its connections. @default false */
+  prepare?: boolean;
+  log: Pick<Log, 'debug'>;
+}
+
 /** Opens no connection yet. */
-export async function openPool(orm: MikroORM, log: Log): Promise<Pool> {
+export async function openPool(orm: MikroORM, options: Omit<PoolOptions, 'max'>): Promise<Pool> {
   const connection = orm.em.getConnection() as unknown as MikroConnection;
   // Otherwise getNativeClient() asks the server whether the database exists, and the server may be away.
   await connection.connect({ skipOnConnect: true });
-  return anotherPool(await connection.getNativeClient(), CONNECTIONS_MAX, log);
+  return anotherPool(await connection.getNativeClient(), { ...options, max: CONNECTIONS_MAX });
 }
 
 /** A pool to the same database, so that what uses up one leaves the other alone. */
-export function anotherPool({ options }: { options: PoolConfig }, max: number, log: Pick<Log, 'debug'>): Pool {
+export function anotherPool({ options }: { options: PoolConfig }, { max, prepare = false, log }: PoolOptions): Pool {
+  const onConnect = [`set lock_timeout = ${LOCK_TIMEOUT_MS}`, ...(prepare ? [NO_SEQ_SCANS] : [])].join('; ');
   const pool = new Pool({
     ...options,
     password: options.password!, // not enumerable, so that it is not printed
@@ -34,7 +44,7 @@ export function anotherPool({ options }: { options: PoolConfig }, max: number, l
     application_name: 'asyncjob',
     // Before its first use. A start-up parameter would do as well, but poolers refuse it.
     // (The pool waits for the promise, although its type says void.)
-    onConnect: (client: ClientBase) => client.query(`set lock_timeout = ${LOCK_TIMEOUT_MS}`) as unknown as void,
+    onConnect: (client: ClientBase) => client.query(onConnect) as unknown as void,
     // A connection that is silent for ever (half-open) is noticed instead of waited for. Whether the statement was applied is
     // then unknown: each of ours may be repeated.
     query_timeout: QUERY_TIMEOUT_MS,

@@ -115,7 +115,7 @@ export const SETTINGS = {
     env: 'ASYNCJOB_LISTEN',
     parse: yesOrNo,
     default: true,
-    help: 'Whether a worker hears of revocations at once, on a connection of its own (LISTEN), or within two seconds: false behind a pooler that pools transactions',
+    help: 'Whether connections to PostgreSQL are one session each: then a worker hears of revocations at once (LISTEN) instead of within two seconds, and statements are prepared. false behind a pooler that pools transactions',
   }),
   lanesWithoutTemporal: setting<boolean>({
     env: 'ASYNCJOB_LANES_WITHOUT_TEMPORAL',

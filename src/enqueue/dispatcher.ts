@@ -12,6 +12,7 @@ export class Dispatcher {
   readonly #policyOf: (jobType: string) => JobPolicy;
   readonly #log: Log;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #notes = new Set<Promise<unknown>>();
 
   constructor(engine: JobEngine, mirror: JobMirror, policyOf: (jobType: string) => JobPolicy, log: Log) {
     this.#engine = engine;
@@ -20,7 +21,7 @@ export class Dispatcher {
     this.#log = log;
   }
 
-  /** Hands one run to the engine; never throws. */
+  /** Hands one run to the engine; never throws. The row names the execution soon after (`noted()`). */
   async dispatch(run: CommittedRun): Promise<DispatchResult> {
     const fields = { jobType: run.jobType, jobId: run.id, run: run.run };
     try {
@@ -51,13 +52,30 @@ export class Dispatcher {
       totalTimeoutMs: policy.totalTimeoutMs,
     });
     if (outcome !== 'closed') {
-      await this.#mirror.dispatched(run, runId, workflowId);
+      this.#note(run, runId, workflowId);
       return;
     }
     // This run was executed before, although the row does not know: a database restored from a backup, or an id that was
     // used again. A closed execution is no outcome, so the job gets its next run.
     const next = await this.#mirror.nextRun(run, null, { why: 'the run had been executed before', worker: null });
     if (next?.status === 'PENDING') await this.#dispatch({ ...run, run: next.run });
+  }
+
+  /** Nobody waits for it: mostly the job starts first, which notes the same. */
+  #note(run: CommittedRun, runId: string, workflowId: string): void {
+    const note: Promise<unknown> = this.#mirror
+      .dispatched(run, runId, workflowId)
+      .catch((error: unknown) => {
+        const fields = { jobType: run.jobType, jobId: run.id, run: run.run, why: (error as Error).message };
+        this.#log.warn(fields, 'dispatched, but the row does not say so yet; the job itself or a worker notes it');
+      })
+      .finally(() => this.#notes.delete(note));
+    this.#notes.add(note);
+  }
+
+  /** Resolves when what was dispatched so far is noted on the rows, or could not be. */
+  async noted(): Promise<void> {
+    await Promise.all(this.#notes);
   }
 
   /** Where a person looks first; and the relay leaves it alone for a while instead of stumbling over it. */
@@ -81,5 +99,6 @@ export class Dispatcher {
 
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await this.noted();
   }
 }

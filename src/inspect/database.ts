@@ -27,7 +27,7 @@ export class InspectionDatabase {
 
   /** Opens no connection yet. `timeoutMs`: for each statement. */
   static async open(orm: MikroORM, timeoutMs: number): Promise<InspectionDatabase> {
-    const pool = await openPool(orm, SILENT);
+    const pool = await openPool(orm, { log: SILENT });
     const patience: PoolConfig = {
       connectionTimeoutMillis: Math.min(timeoutMs, CONNECT_TIMEOUT_MS),
       statement_timeout: timeoutMs,

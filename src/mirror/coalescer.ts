@@ -13,14 +13,17 @@ interface Waiting<Item, Result> {
 export class Coalescer<Item, Result> {
   readonly #write: WriteMany<Item, Result>;
   readonly #itemsMax: number;
+  readonly #gatherMs: number;
   #waiting: Waiting<Item, Result>[] = [];
   #isWriting = false;
   /** A write belongs to nobody's request or transaction. */
   readonly #outside = AsyncLocalStorage.snapshot();
 
-  constructor(write: WriteMany<Item, Result>, itemsMax: number) {
+  /** `gatherMs`: the first of them waits so long for others; 0: for what the present turn of the event loop brings. */
+  constructor(write: WriteMany<Item, Result>, itemsMax: number, gatherMs = 0) {
     this.#write = write;
     this.#itemsMax = itemsMax;
+    this.#gatherMs = gatherMs;
   }
 
   add(item: Item): Promise<Result> {
@@ -28,8 +31,9 @@ export class Coalescer<Item, Result> {
       this.#waiting.push({ item, resolve, reject });
       if (this.#isWriting) return;
       this.#isWriting = true;
-      // What the present turn of the event loop brings goes together.
-      setImmediate(() => void this.#outside(() => this.#writeAll()));
+      const write = () => void this.#outside(() => this.#writeAll());
+      if (this.#gatherMs === 0) setImmediate(write);
+      else setTimeout(write, this.#gatherMs);
     });
   }
 

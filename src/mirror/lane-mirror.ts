@@ -1,26 +1,14 @@
 // The mirror of a worker's lanes: starts and successes of many rows in one statement each; everything else is written as
 // for other jobs. On connections of its own.
-import type { Pool } from 'pg';
 import { toErrorMessage } from '../domain/errors.ts';
-import type { FactCounts } from '../domain/fact-counts.ts';
 import type { AttemptRef, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
 import { changesDocument } from './changes-document.ts';
 import { Coalescer } from './coalescer.ts';
-import type { JobTable, LibraryTables } from './job-table.ts';
+import type { JobTable } from './job-table.ts';
 import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
-import { crashedRepeatedly, PostgresJobMirror } from './postgres-job-mirror.ts';
+import { crashedRepeatedly, PostgresJobMirror, type MirrorOptions } from './postgres-job-mirror.ts';
 import { positionsQuery } from './queries.ts';
 import { isTransientDatabaseError } from './transient.ts';
-
-export interface LaneMirrorOptions {
-  pool: Pool;
-  tables: ReadonlyMap<string, JobTable>;
-  library: LibraryTables;
-  applicationName: string;
-  facts: FactCounts;
-  /** Whether statements may be prepared: not behind a pooler that pools transactions. */
-  prepare: boolean;
-}
 
 interface Success {
   ref: AttemptRef;
@@ -30,21 +18,15 @@ interface Success {
 }
 
 const ROWS_PER_STATEMENT = 500;
-/** Per connection. */
-const PREPARED_MAX = 100;
 /** The answer to a claim is not waited for longer: no beat begins before it. */
 const CLAIM_TIMEOUT_MS = 5_000;
 
 export class LaneMirror extends PostgresJobMirror implements LaneRows {
-  readonly #options: LaneMirrorOptions;
   readonly #successes: ReadonlyMap<string, Coalescer<Success, WriteResult>>;
-  /** By their texts. */
-  readonly #names = new Map<string, string>();
   #claims = 0;
 
-  constructor(options: LaneMirrorOptions) {
-    super(options.pool, options.tables, options.library, options.applicationName, options.facts);
-    this.#options = options;
+  constructor(options: MirrorOptions) {
+    super(options);
     // Here and not at the first success, whose context they would keep.
     this.#successes = new Map(
       [...options.tables].map(([jobType, table]) => [
@@ -55,29 +37,29 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
   }
 
   async claim(request: LaneRequest): Promise<StartedRow[]> {
-    const table = this.#table(request);
+    const table = this.table(request);
     const { limit } = request;
     // A quarter; of single places, each in its turn.
     const kept = limit >= 4 ? Math.floor(limit / 4) : this.#claims++ % 4 === 0 ? limit : 0;
     const values = [...valuesOf(request), kept];
-    return this.#started(table, await this.#send(claimStatement(table, this.#options.library), values, CLAIM_TIMEOUT_MS));
+    return this.#started(table, await this.run(request, claimStatement, values, CLAIM_TIMEOUT_MS));
   }
 
   async takeOver(request: LaneRequest): Promise<StartedRow[]> {
-    const table = this.#table(request);
+    const table = this.table(request);
     const { crashRetries, jobType } = request;
     const error = crashedRepeatedly(crashRetries);
     const values = [...valuesOf(request), crashRetries, JSON.stringify(error), toErrorMessage(error), jobType];
-    return this.#started(table, await this.#send(takeoverStatement(table, this.#options.library), values, CLAIM_TIMEOUT_MS));
+    return this.#started(table, await this.run(request, takeoverStatement, values, CLAIM_TIMEOUT_MS));
   }
 
   async hasWork({ jobType, queue, worker, running }: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean> {
-    const [row] = await this.#send(laneWorkQuery(this.#table({ jobType }), this.#options.library), [queue, worker, running]);
+    const [row] = await this.run({ jobType }, laneWorkQuery, [queue, worker, running]);
     return row?.['has_work'] === true;
   }
 
   override succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
-    const changes = changesDocument(this.#table(ref), end.own);
+    const changes = changesDocument(this.table(ref), end.own);
     if (changes === null) return super.succeeded(ref, end);
     const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
     return this.#successes.get(ref.jobType)!.add({ ref, output, own: end.own, changes });
@@ -100,7 +82,7 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     const own = [...new Set(successes.flatMap((success) => Object.keys(success.own)))].sort();
     // In the order in which other statements about many jobs lock them.
     const ordered = successes.toSorted((a, b) => (a.ref.id < b.ref.id ? -1 : 1));
-    const rows = await this.#send(succeededManyStatement(table, own), [
+    const rows = await this.query(table, succeededManyStatement(table, own), [
       ordered.map(({ ref }) => ref.id),
       ordered.map(({ ref }) => ref.run),
       ordered.map(({ ref }) => ref.attempt),
@@ -115,7 +97,7 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
   }
 
   async #known(table: JobTable, successes: Success[]): Promise<(ref: AttemptRef) => WriteResult> {
-    const rows = await this.#send(positionsQuery(table, this.#options.library), [successes.map(({ ref }) => ref.id)]);
+    const rows = await this.run(table, positionsQuery, [successes.map(({ ref }) => ref.id)]);
     const byId = new Map(rows.map((row) => [row['id'] as string, row]));
     return ({ id, run, attempt, runId }) => {
       const row = byId.get(id);
@@ -133,30 +115,6 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     }));
     for (const { ref } of all) this.facts.count('started', ref, 'applied');
     return all.filter(({ row }) => row[status!] === 'STARTED');
-  }
-
-  async #send(text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
-    const { pool, prepare } = this.#options;
-    const query = {
-      text,
-      values,
-      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
-      ...(prepare ? this.#nameOf(text) : {}),
-    };
-    return (await pool.query(query)).rows as Row[];
-  }
-
-  /** Handlers that change now these and now those columns make many texts: the first ones are prepared. */
-  #nameOf(text: string): { name?: string } {
-    const known = this.#names.get(text);
-    if (known === undefined && this.#names.size >= PREPARED_MAX) return {};
-    const name = known ?? `asyncjob_lane_${this.#names.size}`;
-    this.#names.set(text, name);
-    return { name };
-  }
-
-  #table({ jobType }: { jobType: string }): JobTable {
-    return this.#options.tables.get(jobType)!;
   }
 }
 

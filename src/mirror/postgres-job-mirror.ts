@@ -1,6 +1,5 @@
 // The mirror in PostgreSQL: each fact is one guarded statement; a refused one is looked up to tell a duplicate from a
 // stale fact. It has its own small pool, so that handlers that use up the application's cannot keep it from writing.
-import type { Pool } from 'pg';
 import { AsyncJobError, toErrorMessage, toErrorRecord, type ErrorRecord } from '../domain/errors.ts';
 import { FactCounts, type Fact } from '../domain/fact-counts.ts';
 import { workflowIdOf } from '../domain/identity.ts';
@@ -19,10 +18,25 @@ import type {
   StartVerdict,
   WriteResult,
 } from '../domain/ports.ts';
+import { Coalescer } from './coalescer.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
+import { PreparedStatements, type SendOptions } from './prepared-statements.ts';
 import { positionsQuery, startRefusalQuery } from './queries.ts';
 import * as statements from './statements.ts';
 import { isSchemaError } from './transient.ts';
+
+export interface MirrorOptions extends SendOptions {
+  tables: ReadonlyMap<string, JobTable>;
+  library: LibraryTables;
+  applicationName: string;
+  facts?: FactCounts;
+}
+
+interface Dispatch {
+  ref: RunRef;
+  runId: string;
+  workflowId: string;
+}
 
 interface Position {
   status: Status;
@@ -31,6 +45,10 @@ interface Position {
   run_id: string | null;
 }
 
+/** Most of them have started by then, and the start has noted the execution. */
+const DISPATCHES_GATHER_MS = 100;
+const DISPATCHES_PER_STATEMENT = 500;
+
 /** Verdicts that wrote the row; the others, but for waiting, say that it had moved on. */
 const APPLIED_STARTS: ReadonlySet<StartVerdict['kind']> = new Set(['started', 'revoked', 'crashed']);
 
@@ -38,31 +56,45 @@ type Statement = (table: JobTable, library: LibraryTables) => string;
 
 export class PostgresJobMirror implements JobMirror {
   readonly facts: FactCounts;
-  readonly #pool: Pool;
+  readonly #statements: PreparedStatements;
   readonly #tables: ReadonlyMap<string, JobTable>;
   readonly #library: LibraryTables;
   readonly #applicationName: string;
+  readonly #dispatches = new Map<string, Coalescer<Dispatch, WriteResult>>();
   readonly #built = new Map<Statement, Map<JobTable, string>>();
 
-  constructor(
-    pool: Pool,
-    tables: ReadonlyMap<string, JobTable>,
-    library: LibraryTables,
-    applicationName: string,
-    facts: FactCounts = new FactCounts(),
-  ) {
+  constructor(options: MirrorOptions) {
+    const { tables, library, applicationName, facts = new FactCounts() } = options;
     this.facts = facts;
-    this.#pool = pool;
+    this.#statements = new PreparedStatements(options);
     this.#tables = tables;
     this.#library = library;
     this.#applicationName = applicationName;
   }
 
-  async dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
-    const rows = await this.#run(ref, statements.dispatchedStatement, [ref.id, ref.run, runId, workflowId]);
-    if (rows.length > 0) return this.facts.count('dispatched', ref, 'applied');
-    const position = await this.#position(ref);
-    return this.facts.count('dispatched', ref, position?.run === ref.run && position.run_id === runId ? 'duplicate' : 'stale');
+  dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
+    let dispatches = this.#dispatches.get(ref.jobType);
+    if (!dispatches) {
+      dispatches = new Coalescer((some) => this.#dispatched(ref, some), DISPATCHES_PER_STATEMENT, DISPATCHES_GATHER_MS);
+      this.#dispatches.set(ref.jobType, dispatches);
+    }
+    return dispatches.add({ ref, runId, workflowId });
+  }
+
+  async #dispatched(type: { jobType: string }, all: Dispatch[]): Promise<PromiseSettledResult<WriteResult>[]> {
+    const rows = await this.run(type, statements.dispatchedStatement, [
+      all.map(({ ref }) => ref.id),
+      all.map(({ ref }) => ref.run),
+      all.map(({ runId }) => runId),
+      all.map(({ workflowId }) => workflowId),
+    ]);
+    const results = new Map(
+      rows.map((row) => [`${row['id'] as string} ${row['run'] as number} ${row['run_id'] as string}`, row['result'] as WriteResult]),
+    );
+    return all.map(({ ref, runId }) => {
+      const value = this.facts.count('dispatched', ref, results.get(`${ref.id} ${ref.run} ${runId}`) ?? 'stale');
+      return { status: 'fulfilled', value };
+    });
   }
 
   async start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
@@ -73,11 +105,11 @@ export class PostgresJobMirror implements JobMirror {
 
   async #start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {
     const start = [ref.id, ref.run, ref.attempt, ref.runId, workflowIdOf(this.#applicationName, ref), by.worker];
-    const [usual] = await this.#run(ref, statements.usualStartStatement, start);
+    const [usual] = await this.run(ref, statements.usualStartStatement, start);
     if (usual) return { kind: 'started', row: usual };
     const crashed = crashedRepeatedly(by.crashRetries);
     const crash = [by.runningHere, by.crashRetries, JSON.stringify(crashed), toErrorMessage(crashed), ref.jobType];
-    const [row] = await this.#run(ref, statements.startStatement, [...start, ...crash]);
+    const [row] = await this.run(ref, statements.startStatement, [...start, ...crash]);
     if (!row) return this.#refusal(ref, by);
     const status = row[this.#columnName(ref, 'status')] as Status;
     if (status === 'REVOKED') return { kind: 'revoked' };
@@ -86,7 +118,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async #refusal(ref: AttemptRef, by: { worker: string | null; runningHere: boolean }): Promise<StartVerdict> {
-    const [found] = await this.#run(ref, startRefusalQuery, [ref.id, by.worker, by.runningHere]);
+    const [found] = await this.run(ref, startRefusalQuery, [ref.id, by.worker, by.runningHere]);
     if (!found) return { kind: 'not_found' };
     const { status, run, attempt, held, fresh } = found as unknown as Position & { held: boolean | null; fresh: boolean };
     if (run !== ref.run || status === 'NEW') return { kind: 'refused', status, run };
@@ -100,7 +132,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async waiting(ref: RunRef & { runId: string }, error: ErrorRecord, nextAttemptAt: Date): Promise<WriteResult> {
-    const rows = await this.#run(ref, statements.waitingStatement, [
+    const rows = await this.run(ref, statements.waitingStatement, [
       ref.id,
       ref.run,
       ref.runId,
@@ -113,7 +145,7 @@ export class PostgresJobMirror implements JobMirror {
 
   async progress(ref: AttemptRef, said: ProgressReport): Promise<{ result: WriteResult; revokeRequested: boolean }> {
     const checkpoint = said.checkpoint === undefined ? null : JSON.stringify(said.checkpoint);
-    const [row] = await this.#run(ref, statements.progressStatement, [
+    const [row] = await this.run(ref, statements.progressStatement, [
       ...mine(ref),
       said.progress ?? null,
       said.message !== undefined,
@@ -125,16 +157,13 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async saved(ref: AttemptRef, own: OwnChanges): Promise<WriteResult> {
-    const rows = await this.#query(ref, statements.savedStatement(this.#table(ref), Object.keys(own)), [
-      ...mine(ref),
-      ...Object.values(own),
-    ]);
+    const rows = await this.query(ref, statements.savedStatement(this.table(ref), Object.keys(own)), [...mine(ref), ...Object.values(own)]);
     return this.facts.count('saved', ref, rows.length > 0 ? 'applied' : 'stale');
   }
 
   async succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
     const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
-    const rows = await this.#query(ref, statements.succeededStatement(this.#table(ref), Object.keys(end.own)), [
+    const rows = await this.query(ref, statements.succeededStatement(this.table(ref), Object.keys(end.own)), [
       ...mine(ref),
       output,
       ...Object.values(end.own),
@@ -156,7 +185,7 @@ export class PostgresJobMirror implements JobMirror {
 
   async finalized(ref: RunRef & { runId: string }, end: { status: 'FAILURE' | 'REVOKED'; error: ErrorRecord | null }): Promise<EndResult> {
     const message = end.error && toErrorMessage(end.error);
-    const [row] = await this.#run(ref, statements.finalizedStatement, [
+    const [row] = await this.run(ref, statements.finalizedStatement, [
       ref.id,
       ref.run,
       ref.runId,
@@ -172,12 +201,12 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async ended(ref: RunRef, runId: string | null, { by, reason }: { by: string | null; reason: string | null }): Promise<WriteResult> {
-    const rows = await this.#run(ref, statements.endedStatement, [ref.id, ref.run, runId, reason, by, ref.jobType]);
+    const rows = await this.run(ref, statements.endedStatement, [ref.id, ref.run, runId, reason, by, ref.jobType]);
     return this.facts.count('ended', ref, rows.length > 0 ? 'applied' : 'stale');
   }
 
   async nextRun(ref: RunRef, runId: string | null, { why, worker }: { why: string; worker: string | null }): Promise<NextRun | null> {
-    const [row] = await this.#run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
+    const [row] = await this.run(ref, statements.nextRunStatement, [ref.id, ref.run, runId, why, ref.jobType, worker]);
     this.facts.count('next_run', ref, row ? 'applied' : 'stale');
     if (!row) return null;
     const runAt = row['run_at'] as string | Date | null;
@@ -186,7 +215,7 @@ export class PostgresJobMirror implements JobMirror {
 
   /** An end of an attempt that is no success; its own write repeated counts as applied. */
   async #end(fact: Fact, ref: AttemptRef, statement: Statement, values: unknown[]): Promise<EndResult> {
-    const [row] = await this.#run(ref, statement, values);
+    const [row] = await this.run(ref, statement, values);
     if (row) return { result: this.facts.count(fact, ref, 'applied'), status: row['status'] as Status };
     const position = await this.#position(ref);
     const moved = isMine(position, ref) && position.status !== 'STARTED' && position.status !== 'SUCCESS';
@@ -194,22 +223,22 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   async #position(ref: { jobType: string; id: string }): Promise<Position | undefined> {
-    const [row] = await this.#run(ref, positionsQuery, [[ref.id]]);
+    const [row] = await this.run(ref, positionsQuery, [[ref.id]]);
     return row as Position | undefined;
   }
 
-  #run(ref: { jobType: string }, statement: Statement, values: unknown[]): Promise<Row[]> {
-    const table = this.#table(ref);
+  protected run(ref: { jobType: string }, statement: Statement, values: unknown[], timeoutMs?: number): Promise<Row[]> {
+    const table = this.table(ref);
     let byTable = this.#built.get(statement);
     if (!byTable) this.#built.set(statement, (byTable = new Map()));
     let text = byTable.get(table);
     if (!text) byTable.set(table, (text = statement(table, this.#library)));
-    return this.#query(ref, text, values);
+    return this.query(ref, text, values, timeoutMs);
   }
 
-  async #query(ref: { jobType: string }, text: string, values: unknown[]): Promise<Row[]> {
+  protected async query(ref: { jobType: string }, text: string, values: unknown[], timeoutMs?: number): Promise<Row[]> {
     try {
-      return (await this.#pool.query(text, values)).rows as Row[];
+      return await this.#statements.send(text, values, timeoutMs);
     } catch (error) {
       if (!isSchemaError(error)) throw error;
       throw new AsyncJobError(
@@ -220,7 +249,7 @@ export class PostgresJobMirror implements JobMirror {
     }
   }
 
-  #table(ref: { jobType: string }): JobTable {
+  protected table(ref: { jobType: string }): JobTable {
     const table = this.#tables.get(ref.jobType);
     if (!table)
       throw new AsyncJobError(
@@ -231,7 +260,7 @@ export class PostgresJobMirror implements JobMirror {
   }
 
   #columnName(ref: { jobType: string }, property: string): string {
-    return this.#table(ref).columns[property]!.slice(1, -1);
+    return this.table(ref).columns[property]!.slice(1, -1);
   }
 }
 

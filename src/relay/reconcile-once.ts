@@ -25,6 +25,8 @@ export interface Reconciliation {
 export interface ReconcileOnceParts extends ExaminerParts {
   rows: OpenRunSource;
   undispatched: UndispatchedRunSource;
+  /** Resolves when the rows say what was dispatched. */
+  noted(): Promise<void>;
 }
 
 const ROWS_AT_ONCE = 500;
@@ -74,19 +76,20 @@ interface UndispatchedLook {
 
 /** With `repair` until there are none; otherwise the oldest ones. */
 async function lookAtUndispatched(
-  { undispatched, dispatch }: ReconcileOnceParts,
+  { undispatched, dispatch, noted }: ReconcileOnceParts,
   { repair, limit, isFull, found }: UndispatchedLook,
 ): Promise<void> {
   for (let goOn = true; goOn && !isFull();) {
     goOn = false;
     await undispatched.sweep({ graceMs: GRACE_MS, limit }, async (runs) => {
       for (const run of runs) {
-        if (isFull()) return;
+        if (isFull()) break;
         const result = repair ? await dispatch(run) : null;
         found(toDifference(run, result === 'dispatched'));
-        if (result === 'away') return;
+        if (result === 'away') break;
         goOn ||= result === 'dispatched';
       }
+      await noted();
     });
   }
 }

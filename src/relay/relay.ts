@@ -6,6 +6,8 @@ import { pause } from '../domain/pause.ts';
 export interface RelayParts {
   source: UndispatchedRunSource;
   dispatch(run: CommittedRun): Promise<DispatchResult>;
+  /** Resolves when the rows say what was dispatched. */
+  noted(): Promise<void>;
   intervalMs: number;
   log: Log;
 }
@@ -88,6 +90,8 @@ export class Relay {
         }
       };
       await Promise.all(Array.from({ length: DISPATCHES_AT_ONCE }, next));
+      // The next sweep, of whichever relay, must not find them again.
+      await this.#parts.noted();
       // Those that were committed late, by a long transaction, are on their way now.
       if (dispatched < runs.length) this.#warnIfLate(undispatched);
       this.#parts.log.info(

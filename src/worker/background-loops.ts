@@ -38,6 +38,7 @@ export class BackgroundLoops {
     this.#relay = new Relay({
       source: new UndispatchedRuns(pool, tables.values(), library),
       dispatch: (run) => dispatcher.dispatch(run),
+      noted: () => dispatcher.noted(),
       intervalMs: settings.relayIntervalMs,
       log,
     });

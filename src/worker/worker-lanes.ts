@@ -54,7 +54,7 @@ export class WorkerLanes {
     const { registry, queues } = options;
     this.#parts = parts;
     this.#options = options;
-    this.#pool = lanePool(pool, settings.listen, log);
+    this.#pool = anotherPool(pool, { max: CONNECTIONS_MAX, prepare: settings.listen, log });
     this.#mirror = new LaneMirror({
       pool: this.#pool,
       tables,
@@ -187,13 +187,6 @@ class ListedRows implements LaneList {
       });
     });
   }
-}
-
-/** Plans that were made while a table was tiny are bad for long: a lane's statements have an index for what they look for. */
-function lanePool(pool: Pool, isOurs: boolean, log: ApplicationParts['log']): Pool {
-  const lanes = anotherPool(pool, CONNECTIONS_MAX, log);
-  if (isOurs) lanes.on('connect', (client) => void client.query('set enable_seqscan = off').catch(() => undefined));
-  return lanes;
 }
 
 function alone(): LaneExecution {

@@ -57,7 +57,7 @@ export class WorkerServices {
     this.#parts = parts;
     this.#probePort = probePort;
     // Connections of its own: a busy or blocked mirror must not make this worker look dead, nor hold up the relay.
-    this.#pool = anotherPool(pool, OWN_CONNECTIONS_MAX, log);
+    this.#pool = anotherPool(pool, { max: OWN_CONNECTIONS_MAX, log });
     this.#watch = new AttemptWatch(pool, tables, library, Math.min(settings.workerTtlMs / 5, WATCH_INTERVAL_MAX_MS), log);
     this.metrics = new WorkerMetrics({
       facts: mirror.facts,

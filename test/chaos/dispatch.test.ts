@@ -92,7 +92,7 @@ it('five workers at once dispatch each run once', async () => {
 
 it('a run that is handed to Temporal a second time is the same execution', async () => {
   const job = await Held.enqueue({});
-  const { runId } = await stage().row(job);
+  const { runId } = await stage().until(job, ({ runId }) => runId !== null);
   // As after a crash between the start call and its note on the row.
   await stage().db.query('update held set run_id = null, workflow_id = null, enqueued_at = null where id = $1', [job.id]);
   await stage().worker();

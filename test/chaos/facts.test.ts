@@ -72,7 +72,7 @@ function teller(): (facts: readonly Fact[]) => Promise<string> {
   const metadata = app.orm.getMetadata();
   const table = jobTableOf('Quick', metadata.get(Quick));
   const library = libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker });
-  const mirror = new PostgresJobMirror(db, new Map([['Quick', table]]), library, 'facts');
+  const mirror = new PostgresJobMirror({ pool: db, tables: new Map([['Quick', table]]), library, applicationName: 'facts' });
 
   const revive = () =>
     db.query(`insert into async_job_worker (id, application, host, pid, version, queues, concurrency, expires_at, seen_at, alive_since)

@@ -18,12 +18,12 @@ describe('the mirror', () => {
     shop = await openShop({ engine: 'inline' });
     const metadata = shop.app.orm.getMetadata();
     const tables = new Map([['SendInvoice', jobTableOf('SendInvoice', metadata.get(SendInvoice))]]);
-    mirror = new PostgresJobMirror(
-      shop.db,
+    mirror = new PostgresJobMirror({
+      pool: shop.db,
       tables,
-      libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }),
-      'shop',
-    );
+      library: libraryTables(metadata, { attempts: AsyncJobAttempt, workers: AsyncJobWorker }),
+      applicationName: 'shop',
+    });
   });
   afterAll(() => shop?.[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -384,5 +384,20 @@ describe('the mirror', () => {
     expect(await mirror.dispatched(ref, 'second', 'w')).toBe('stale');
     expect(await mirror.dispatched({ ...ref, run: 0 }, 'first', 'w')).toBe('stale');
     expect(await stored(ref)).toMatchObject({ run_id: 'first', workflow_id: 'w' });
+  });
+
+  it('notes many executions at once, and passes over a row that somebody writes', async () => {
+    const [free, started, written] = [await row({ run_id: null }), await row({ run_id: 'same' }), await row({ run_id: null })];
+    const client = await shop.db.connect();
+    try {
+      await client.query('begin');
+      await client.query('select from send_invoice where id = $1 for update', [written.id]);
+      const noted = [free, started, written, { ...free, id: crypto.randomUUID() }].map((ref) => mirror.dispatched(ref, 'same', 'w'));
+      expect(await Promise.all(noted)).toEqual(['applied', 'duplicate', 'stale', 'stale']);
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+    expect(await stored(written)).toMatchObject({ run_id: null });
   });
 });

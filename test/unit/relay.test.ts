@@ -25,6 +25,7 @@ function relayOf(found: UndispatchedRun[][]): { relay: Relay; warnings: string[]
       },
     },
     dispatch: () => Promise.resolve('away'),
+    noted: () => Promise.resolve(),
     intervalMs: 1_000,
     log,
   });

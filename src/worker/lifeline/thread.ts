@@ -125,7 +125,7 @@ async function beat(): Promise<void> {
   if (data.database === null || isBeating || !isDue) return;
   isBeating = true;
   try {
-    pool ??= anotherPool({ options: data.database }, 1, { debug: (fields, message) => say('debug', fields, message) });
+    pool ??= anotherPool({ options: data.database }, { max: 1, log: { debug: (fields, message) => say('debug', fields, message) } });
     // In this order: a job that was listed before the main thread saw no beat is heard here, another one waits for the end.
     state.isBeating = true;
     // While a claim is under way nobody knows what runs: such a beat only says that the worker lives. Asked before the list is
