@@ -39,6 +39,8 @@ const JOBS_MAX = 50_000;
 const CLAIM_EVERY_MS = 5;
 /** Nobody rings for what becomes due. */
 const LOOK_EVERY_MS = 1_000;
+/** A timer may be a little early. */
+const EARLY_MS = 5;
 /** Ends that are still to be written; more would be work that a crash repeats. */
 const UNWRITTEN_MAX = 1_000;
 
@@ -56,6 +58,7 @@ export class Lane {
   #claimedAt = -Infinity;
   #tookOverAt = -Infinity;
   #isAway = false;
+  #mayHaveMore = true;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
@@ -77,6 +80,7 @@ export class Lane {
 
   /** There may be something to claim. */
   wake(): void {
+    this.#mayHaveMore = true;
     this.#alarm.ring();
   }
 
@@ -98,7 +102,7 @@ export class Lane {
       if (!this.#isLost && (now - this.#startedAt > LASTS_MAX_MS || this.#jobs >= JOBS_MAX)) this.close('full');
       const limit = this.#freeSlots();
       if (limit === 0) await this.#alarm.wait(null);
-      else if (await this.#fill(limit)) emptySince = null;
+      else if (this.#isWorthALook() && (await this.#fill(limit))) emptySince = null;
       else if (this.#underWay.size > 0) await this.#alarm.wait(LOOK_EVERY_MS);
       else {
         emptySince ??= now;
@@ -116,6 +120,11 @@ export class Lane {
     return Math.max(0, Math.min(this.#parts.policy.concurrency - this.#handlers, UNWRITTEN_MAX - this.#underWay.size));
   }
 
+  /** A slot that becomes free is no reason to ask again for what was not there a moment ago. */
+  #isWorthALook(): boolean {
+    return this.#mayHaveMore || performance.now() - Math.max(this.#claimedAt, this.#tookOverAt) > LOOK_EVERY_MS - EARLY_MS;
+  }
+
   /** Whether there was something to run. */
   async #fill(limit: number): Promise<boolean> {
     const sinceMs = performance.now() - this.#claimedAt;
@@ -127,24 +136,28 @@ export class Lane {
     const isTakeover = performance.now() - this.#tookOverAt > takeoverIntervalMs;
     if (isTakeover) this.#tookOverAt = performance.now();
     else this.#claimedAt = performance.now();
-    const some = await this.#claim((request) => (isTakeover ? rows.takeOver(request) : rows.claim(request)));
+    this.#mayHaveMore = false;
+    const { asked, some } = await this.#claim((request) => (isTakeover ? rows.takeOver(request) : rows.claim(request)));
+    if (isTakeover || some.length === asked) this.#mayHaveMore = true;
     for (const started of some) this.#begin(started);
     return isTakeover || some.length > 0;
   }
 
-  async #claim(claim: (request: LaneRequest) => Promise<StartedRow[]>): Promise<StartedRow[]> {
+  async #claim(claim: (request: LaneRequest) => Promise<StartedRow[]>): Promise<{ asked: number; some: StartedRow[] }> {
     const { jobType, queue, worker, workflowId, runId, crashRetries, list, log } = this.#parts;
+    let asked = 0;
     try {
-      const some = await list.claiming(() =>
-        claim({ jobType, queue, worker, workflowId, runId, crashRetries, running: list.jobs, limit: this.#freeSlots() }),
-      );
+      const some = await list.claiming(() => {
+        asked = this.#freeSlots();
+        return claim({ jobType, queue, worker, workflowId, runId, crashRetries, running: list.jobs, limit: asked });
+      });
       this.#isAway = false;
-      return some;
+      return { asked, some };
     } catch (error) {
       // Once per outage. What was claimed and not heard of is taken over, by this lane or another one.
       if (!this.#isAway) log.warn({ err: error, jobType, queue }, 'a lane cannot claim jobs now; it tries again');
       this.#isAway = true;
-      return [];
+      return { asked: 0, some: [] };
     }
   }
 
@@ -173,7 +186,7 @@ export class Lane {
     try {
       const end = await ended;
       // Later ones are found by looking.
-      if (end.kind === 'retry' && end.delayMs < LOOK_EVERY_MS) setTimeout(() => this.#alarm.ring(), end.delayMs).unref();
+      if (end.kind === 'retry' && end.delayMs < LOOK_EVERY_MS) setTimeout(() => this.wake(), end.delayMs).unref();
     } catch (error) {
       // The row stays STARTED: a lane takes it over.
       this.#parts.log.error({ err: error, jobType: ref.jobType, jobId: ref.id }, 'the end of an attempt could not be written');

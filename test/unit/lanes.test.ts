@@ -101,6 +101,27 @@ describe('a lane', () => {
     expect(await ended).toEqual({ jobs: 5, why: 'empty' });
   });
 
+  it('does not ask again for what was not there when a slot becomes free, but when it is woken', async () => {
+    const queue = queueOf(3);
+    const { begun, run } = attemptsByHand();
+    const lane = laneOf(queue, { run });
+    const ended = lane.run();
+    await until(() => begun.size === 3);
+    const asked = queue.requests.length;
+    begun.get('job-0')!.handlerReturns();
+    begun.get('job-0')!.isWritten();
+    await until(() => queue.listed.size === 2);
+    expect(queue.requests).toHaveLength(asked);
+    queue.waiting.push('job-3');
+    lane.wake();
+    await until(() => begun.size === 4);
+    for (const { handlerReturns, isWritten } of begun.values()) {
+      handlerReturns();
+      isWritten();
+    }
+    expect(await ended).toEqual({ jobs: 4, why: 'empty' });
+  });
+
   it('keeps a job on the list until its handler has returned, also when its end is written before', async () => {
     const queue = queueOf(1);
     const { begun, run } = attemptsByHand();
