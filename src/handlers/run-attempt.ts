@@ -23,7 +23,7 @@ import { runInApplication, type Application } from '../entity/application.ts';
 import type { AsyncJob } from '../entity/async-job.ts';
 import type { RegisteredHandler } from '../entity/handler-registry.ts';
 import { withAttempt } from '../entity/current-attempt.ts';
-import { ownChanges } from '../entity/own-changes.ts';
+import { entityOf, ownChanges } from '../entity/own-changes.ts';
 import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
@@ -225,7 +225,7 @@ class Attempt {
 
   async #runInContext(row: Row, invoke: Invoke): Promise<AttemptEnd> {
     const em = this.#deps.orm.em.getContext() as MikroORM['em'];
-    const job = em.map(this.#type.jobClass as never, row as never) as AsyncJob;
+    const job = entityOf(em, this.#type.jobClass, row);
     const { times } = this.#deps;
     const of = { jobType: this.#ref.jobType, queue: this.#host.queue };
     const waitedMs = waitOf(job);
