@@ -1,7 +1,7 @@
 // Where Temporal is and how to talk to it: the application's settings over the TEMPORAL_* variables and the profile
 // file of Temporal's own tools. The connection is lazy and pure JavaScript: no native core in web processes.
 import { Client, Connection } from '@temporalio/client';
-import type { ConnectionOptions, TLSConfig } from '@temporalio/client';
+import type { ConnectionLike, ConnectionOptions, TLSConfig } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
@@ -69,11 +69,21 @@ function isLoopback(address: string): boolean {
   return /^(localhost|127\.[\d.]+|\[::1\]):/.test(address);
 }
 
+interface EagerWorker {
+  connection: ConnectionLike;
+  client: Client;
+  taskQueues: readonly string[];
+}
+
+/** Starts something by a worker's own connection. */
+export type EagerStarter = <R>(start: (client: Client) => Promise<R>) => Promise<R>;
+
 /** One lazy connection with its client. */
 export class TemporalConnection {
   readonly settings: TemporalSettings;
   readonly client: Client;
   readonly #connection: Connection;
+  readonly #workers = new Set<EagerWorker>();
 
   constructor(settings: TemporalSettings) {
     this.settings = settings;
@@ -87,11 +97,29 @@ export class TemporalConnection {
         ...(isLoopback(settings.address) ? { 'grpc.enable_http_proxy': 0 } : {}),
       },
     });
-    this.client = new Client({
-      connection: this.#connection,
-      namespace: settings.namespace,
-      ...(settings.dataConverter === undefined ? {} : { dataConverter: settings.dataConverter }),
-    });
+    this.client = this.#clientOf(this.#connection);
+  }
+
+  #clientOf(connection: ConnectionLike): Client {
+    const { namespace, dataConverter } = this.settings;
+    return new Client({ connection, namespace, ...(dataConverter === undefined ? {} : { dataConverter }) });
+  }
+
+  /**
+   * A worker of this process takes tasks from now on: what is started for its queues by its own connection may begin there
+   * at once, without a way through the queue. Returns how to say that it takes no more.
+   */
+  startsEagerly(connection: ConnectionLike, taskQueues: readonly string[]): () => void {
+    const worker: EagerWorker = { connection, client: this.#clientOf(connection), taskQueues };
+    this.#workers.add(worker);
+    return () => void this.#workers.delete(worker);
+  }
+
+  /** The client by which workflows of the queue may be started eagerly; its calls fail after `deadlineMs`. `null`: there is no such worker here. */
+  eagerFor(taskQueue: string, deadlineMs: number): EagerStarter | null {
+    for (const { connection, client, taskQueues } of this.#workers)
+      if (taskQueues.includes(taskQueue)) return (start) => connection.withDeadline(Date.now() + deadlineMs, () => start(client));
+    return null;
   }
 
   /** Calls made in `call` fail after `deadlineMs`; failures are `temporal.unavailable` or `temporal.namespace` where they mean that. */

@@ -1,7 +1,7 @@
 // Calls of one application to Temporal: with a deadline, with errors that say where Temporal was looked for, and with the
 // memory of an outage, so that not every caller waits for the deadline.
 import type { Client } from '@temporalio/client';
-import type { TemporalConnection, TemporalSettings } from './connection.ts';
+import type { EagerStarter, TemporalConnection, TemporalSettings } from './connection.ts';
 import { isExecutionNotFound } from './failures.ts';
 import { Outage } from './outage.ts';
 
@@ -35,6 +35,11 @@ export class TemporalCalls {
     return this.#outage.guard((isProbe) =>
       this.#connection.within(isProbe ? Math.min(PROBE_DEADLINE_MS, this.#deadlineMs) : this.#deadlineMs, call),
     );
+  }
+
+  /** Starts by the connection of a worker in this process that may begin it at once; `null`: no worker here serves the queue. */
+  eagerFor(taskQueue: string): EagerStarter | null {
+    return this.#connection.eagerFor(taskQueue, this.#deadlineMs);
   }
 
   /** `null` when what was asked for is not there, or not any more. */

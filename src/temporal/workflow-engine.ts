@@ -38,18 +38,24 @@ export class WorkflowEngine extends ExecutionEngine {
   }
 
   protected override async start(request: DispatchRequest): Promise<string | null> {
-    const { applicationName, client } = this.calls;
+    const { applicationName } = this.calls;
+    const options = {
+      ...this.optionsOf(request),
+      workflowId: this.idOf(request),
+      // Any earlier execution of this run is the one that counts, open or closed. FAIL instead of USE_EXISTING, because
+      // the SDK's start() does not tell a new execution from one that it found. (A repeated request whose first answer
+      // was lost is recognised by the server and is no conflict.)
+      workflowIdConflictPolicy: 'FAIL' as const,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
+      ...(applicationName === '' ? {} : { memo: { application: applicationName } }),
+    };
+    // Past the queue: that is past priorities, too.
+    const isPlain = request.startAt === null && request.priority === null;
+    const eagerly = isPlain ? this.calls.eagerFor(options.taskQueue) : null;
     try {
-      const handle = await client.workflow.start(request.jobType, {
-        ...this.optionsOf(request),
-        workflowId: this.idOf(request),
-        // Any earlier execution of this run is the one that counts, open or closed. FAIL instead of USE_EXISTING, because
-        // the SDK's start() does not tell a new execution from one that it found. (A repeated request whose first answer
-        // was lost is recognised by the server and is no conflict.)
-        workflowIdConflictPolicy: 'FAIL',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        ...(applicationName === '' ? {} : { memo: { application: applicationName } }),
-      });
+      const handle = await (eagerly
+        ? eagerly((client) => client.workflow.start(request.jobType, { ...options, requestEagerStart: true }))
+        : this.calls.client.workflow.start(request.jobType, options));
       return handle.firstExecutionRunId;
     } catch (error) {
       if (error instanceof WorkflowExecutionAlreadyStartedError) return null;

@@ -26,6 +26,9 @@ export class JobWorker implements AsyncDisposable {
   readonly #slots: FairSlots;
   readonly #drainTimeoutMs: number;
   readonly #forgetSignals: () => void;
+  /** What this process enqueues for its own queues begins at once; returns how to end that. */
+  readonly #startsEagerly: (temporal: TemporalWorker) => () => void;
+  #forgetEagerStarts: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
   /**
@@ -36,6 +39,7 @@ export class JobWorker implements AsyncDisposable {
     const { temporal, log, pool, name } = parts;
     if (!temporal) throw noWorkerInline();
     const { queues, concurrency, drainTimeoutMs, probePort } = settingsOf(options, parts.settings);
+    const taskQueues = queues.map((queue) => taskQueueOf(name, queue));
     const wait = options.wait ?? true;
     const slots = new FairSlots(concurrency);
     const services = new WorkerServices(parts, { queues, concurrency, slots, lanes: { drainTimeoutMs }, probePort });
@@ -50,7 +54,7 @@ export class JobWorker implements AsyncDisposable {
       await checkSchema(pool, parts);
       temporalWorker = await TemporalWorker.create({
         settings: temporal.settings,
-        taskQueues: queues.map((queue) => taskQueueOf(name, queue)),
+        taskQueues,
         concurrency,
         activities: services.activities,
         interceptors: [services.interceptor],
@@ -68,7 +72,15 @@ export class JobWorker implements AsyncDisposable {
         throw error;
       }
     }
-    const worker = new JobWorker(log, services, temporalWorker, { queues, concurrency, slots, drainTimeoutMs, forgetSignals });
+    const startsEagerly = ({ connection }: TemporalWorker) => temporal.startsEagerly(connection, taskQueues);
+    const worker = new JobWorker(log, services, temporalWorker, {
+      queues,
+      concurrency,
+      slots,
+      drainTimeoutMs,
+      forgetSignals,
+      startsEagerly,
+    });
     if (signal.aborted) void worker.shutdown();
     else signal.addEventListener('abort', () => void worker.shutdown(), { once: true });
     return worker;
@@ -84,6 +96,7 @@ export class JobWorker implements AsyncDisposable {
       slots: FairSlots;
       drainTimeoutMs: number;
       forgetSignals: () => void;
+      startsEagerly: (temporal: TemporalWorker) => () => void;
     },
   ) {
     this.#log = log;
@@ -94,6 +107,7 @@ export class JobWorker implements AsyncDisposable {
     this.#slots = options.slots;
     this.#drainTimeoutMs = options.drainTimeoutMs;
     this.#forgetSignals = options.forgetSignals;
+    this.#startsEagerly = options.startsEagerly;
   }
 
   /** The worker's id, as in `job.workerId` and in the registry. */
@@ -132,10 +146,13 @@ export class JobWorker implements AsyncDisposable {
       throw error;
     }
     this.#log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
+    this.#forgetEagerStarts = this.#startsEagerly(temporal);
     try {
       await temporal.run();
     } catch (error) {
       throw error instanceof AttemptsAbandoned ? this.#abandoned(error) : error;
+    } finally {
+      this.#forgetEagerStarts();
     }
   }
 
@@ -151,6 +168,7 @@ export class JobWorker implements AsyncDisposable {
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
     this.#services.stopping();
+    this.#forgetEagerStarts();
     this.#temporal?.shutdown();
     this.#slots.close();
     await this.#running?.catch(() => undefined);

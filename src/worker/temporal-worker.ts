@@ -75,6 +75,11 @@ export class TemporalWorker {
     return created;
   }
 
+  /** By which its clients may start workflows that it begins at once. */
+  get connection(): NativeConnection {
+    return this.#connection;
+  }
+
   get state(): TemporalWorkerState {
     return this.#state;
   }
