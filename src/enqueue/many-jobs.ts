@@ -1,5 +1,6 @@
 // Many jobs of a class at once: enqueueMany, revokeMany, retryMany. One write per thousand, the same statements and
 // guards as for one job; the engine hears of them when all rows are written.
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { EntityManager, FilterQuery, MikroORM } from '@mikro-orm/postgresql';
 import { statusesBefore, type JobEvent } from '../domain/lifecycle.ts';
 import type { CommittedRun } from '../domain/ports.ts';
@@ -43,12 +44,20 @@ export class ManyJobs {
     let ofRows: { error: unknown } | undefined;
     const given = passedOn(rows, (error) => (ofRows = { error }));
     const insertAll = async (em: EntityManager) => {
-      for (const chunk of chunksOf(given, ROWS_AT_ONCE)) {
-        // A fork that shares the transaction: the caller's identity map does not grow by every row.
-        const fork = em.fork({ keepTransactionContext: true });
-        const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options, lane)));
-        await insertJobs(fork, jobClass, jobs);
-        runs.push(...jobs.map(committedRunOf));
+      let inserted = Promise.resolve();
+      try {
+        for (const chunk of chunksOf(given, ROWS_AT_ONCE)) {
+          // A fork that shares the transaction: the caller's identity map does not grow by every row.
+          const fork = em.fork({ keepTransactionContext: true });
+          const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options, lane)));
+          await inserted;
+          runs.push(...jobs.map(committedRunOf));
+          // Meanwhile the next ones are built.
+          inserted = insertJobs(fork, jobClass, jobs);
+          await turnOfTheLoop(); // it is sent
+        }
+      } finally {
+        await inserted;
       }
     };
     await this.#orCallerError(jobClass, () =>
