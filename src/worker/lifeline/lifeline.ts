@@ -1,14 +1,14 @@
 // The main thread's side of the lifeline: tells the thread (thread.ts) that the loop turns, in which phase the worker is
 // and which jobs run, and says afterwards what the thread could not say itself.
 import inspector from 'node:inspector';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { recipeOf } from '../../app/log.ts';
 import { AsyncJobError } from '../../domain/errors.ts';
 import type { AttemptRef, Log } from '../../domain/ports.ts';
 import type { BeatSource } from '../../mirror/beat.ts';
 import type { BeatsFromOutside } from '../../mirror/worker-registry.ts';
 import { seconds } from './describe-block.ts';
-import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { FromThread, JobNews, ThreadData, ToThread } from './messages.ts';
 import { SharedState, type Phase } from './shared-state.ts';
 import type { TransferableOptions } from './transferable-options.ts';
 
@@ -36,8 +36,9 @@ export class Lifeline implements BeatsFromOutside {
   readonly #state = new SharedState();
   readonly #atWork = new Set<AttemptRef>();
   #thread: Worker | null = null;
+  #news: MessagePort | null = null;
   #ticking: NodeJS.Timeout | undefined;
-  #together: ToThread[] | null = null;
+  #together: JobNews[] | null = null;
   #isUp = false;
 
   constructor(options: LifelineOptions) {
@@ -77,7 +78,11 @@ export class Lifeline implements BeatsFromOutside {
   /** Resolves with the thread's first word. */
   #start(): Promise<FromThread> {
     const { beat, database, probePort, log, module = new URL(`./thread.${EXTENSION}`, import.meta.url) } = this.#options;
+    const { port1, port2 } = new MessageChannel();
+    port1.unref();
+    this.#news = port1;
     const workerData: ThreadData = {
+      news: port2,
       state: this.#state.buffer,
       beat,
       database: database.options,
@@ -86,7 +91,7 @@ export class Lifeline implements BeatsFromOutside {
     };
     const env = process.stdout.isTTY ? { ...process.env, FORCE_COLOR: '1' } : process.env;
     return new Promise((resolve, reject) => {
-      const thread = new Worker(module, { name: 'asyncjob-lifeline', workerData, env, execArgv: [] });
+      const thread = new Worker(module, { name: 'asyncjob-lifeline', workerData, transferList: [port2], env, execArgv: [] });
       this.#thread = thread;
       this.#ticking = setInterval(() => this.#state.tick(inspector.url() !== undefined), TICK_EVERY_MS).unref();
       thread.once('message', resolve);
@@ -140,13 +145,13 @@ export class Lifeline implements BeatsFromOutside {
   }
 
   together(tell: () => void): void {
-    const messages: ToThread[] = (this.#together = []);
+    const news: JobNews[] = (this.#together = []);
     try {
       tell();
     } finally {
       this.#together = null;
     }
-    if (messages.length > 0) this.#tell({ kind: 'several', messages });
+    if (news.length > 0) this.#tell({ kind: 'several', news });
   }
 
   renewed(sentAt: bigint): void {
@@ -172,13 +177,15 @@ export class Lifeline implements BeatsFromOutside {
     clearInterval(this.#ticking);
     const thread = this.#thread;
     this.#thread = null;
+    this.#news?.close();
+    this.#news = null;
     await thread?.terminate();
     this.#state.isBeating = false;
   }
 
-  #tell(message: ToThread): void {
-    if (this.#together) this.#together.push(message);
-    else this.#thread?.postMessage(message);
+  #tell(news: JobNews): void {
+    if (this.#together) this.#together.push(news);
+    else this.#news?.postMessage(news);
   }
 
   #hear(message: FromThread): void {
@@ -194,7 +201,8 @@ export class Lifeline implements BeatsFromOutside {
 
   async #sendMetrics(): Promise<void> {
     try {
-      this.#tell({ kind: 'metrics', text: await this.#options.metrics.text() });
+      const message: ToThread = { kind: 'metrics', text: await this.#options.metrics.text() };
+      this.#thread?.postMessage(message);
     } catch (error) {
       this.#options.log.warn({ err: error }, 'the metrics could not be read: /metrics shows the last known values');
     }

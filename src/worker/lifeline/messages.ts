@@ -1,9 +1,12 @@
 // What the main thread and the lifeline's thread tell each other.
+import type { MessagePort } from 'node:worker_threads';
 import type { LogRecipe } from '../../app/log.ts';
 import type { AttemptRef, Log } from '../../domain/ports.ts';
 import type { BeatSource } from '../../mirror/beat.ts';
 
 export interface ThreadData {
+  /** Of the jobs that run. Nobody is woken by it: the thread reads it whenever it wants to know. */
+  news: MessagePort;
   state: SharedArrayBuffer;
   beat: BeatSource;
   /** Options of node-postgres; null: they cannot be given to a thread, and it sends no beats. */
@@ -14,14 +17,15 @@ export interface ThreadData {
   probePort: number | null;
 }
 
-export type ToThread =
+export type ToThread = { kind: 'metrics'; text: string };
+
+export type JobNews =
   | { kind: 'listed' | 'unlisted'; jobId: string }
   /** A handler is at work. */
   | { kind: 'began'; ref: AttemptRef; runTimeoutMs: number | null }
   | { kind: 'ended'; ref: AttemptRef }
-  | { kind: 'metrics'; text: string }
   /** In order. */
-  | { kind: 'several'; messages: ToThread[] };
+  | { kind: 'several'; news: JobNews[] };
 
 export type LogLevel = Exclude<keyof Log, 'child'>;
 

@@ -1,7 +1,7 @@
 // What the thread was told of the jobs of its process.
 import type { AttemptRef } from '../../domain/ports.ts';
 import type { Blocking } from './blocking-job.ts';
-import type { ToThread } from './messages.ts';
+import type { JobNews } from './messages.ts';
 
 /** How far an attempt may exceed its runTimeout in a blocked loop before its process is ended. */
 export const OVERDUE_GRACE_MS = 5_000;
@@ -26,19 +26,22 @@ export class RunningJobs {
     return [...this.#begun.values()].map(({ ref }) => ref);
   }
 
-  hear(message: Exclude<ToThread, { kind: 'metrics' | 'several' }>, nowMs: number): void {
-    switch (message.kind) {
+  hear(news: JobNews, nowMs: number): void {
+    switch (news.kind) {
+      case 'several':
+        for (const each of news.news) this.hear(each, nowMs);
+        return;
       case 'listed':
-        this.#listed.add(message.jobId);
+        this.#listed.add(news.jobId);
         return;
       case 'unlisted':
-        this.#listed.delete(message.jobId);
+        this.#listed.delete(news.jobId);
         return;
       case 'began':
-        this.#begun.set(keyOf(message.ref), { ref: message.ref, runTimeoutMs: message.runTimeoutMs, atMs: nowMs });
+        this.#begun.set(keyOf(news.ref), { ref: news.ref, runTimeoutMs: news.runTimeoutMs, atMs: nowMs });
         return;
       case 'ended':
-        this.#begun.delete(keyOf(message.ref));
+        this.#begun.delete(keyOf(news.ref));
     }
   }
 

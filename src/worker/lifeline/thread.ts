@@ -10,7 +10,7 @@ import { findBlocking } from './blocking-job.ts';
 import { describeBlock, nameOf, namesOf, seconds, type BlockDescription } from './describe-block.ts';
 import { whyNotLive, whyNotReady, type Sight } from './judge-probes.ts';
 import { BLOCK_MIN_MS, LoopWatch } from './loop-watch.ts';
-import type { FromThread, LogLevel, ThreadData, ToThread } from './messages.ts';
+import type { FromThread, JobNews, LogLevel, ThreadData, ToThread } from './messages.ts';
 import { serveProbes } from './probe-server.ts';
 import { RunningJobs } from './running-jobs.ts';
 import { SharedState } from './shared-state.ts';
@@ -42,18 +42,15 @@ function say(level: LogLevel, fields: object, message: string): void {
 let metricsText = '';
 const metricsArrived: (() => void)[] = [];
 
-function hear(message: ToThread): void {
-  if (message.kind === 'several') return message.messages.forEach(hear);
-  if (message.kind !== 'metrics') return jobs.hear(message, performance.now());
-  metricsText = message.text;
+port.on('message', ({ text }: ToThread) => {
+  metricsText = text;
   for (const arrived of metricsArrived.splice(0)) arrived();
-}
+});
 
-port.on('message', hear);
-
-/** What was sent is known from now on, not only in a later turn of this thread's own loop. */
-function hearEverything(): void {
-  for (let received = receiveMessageOnPort(port); received; received = receiveMessageOnPort(port)) hear(received.message as ToThread);
+/** What was sent so far is known from now on. */
+function hearOfJobs(): void {
+  for (let received = receiveMessageOnPort(data.news); received; received = receiveMessageOnPort(data.news))
+    jobs.hear(received.message as JobNews, performance.now());
 }
 
 // The main loop.
@@ -64,6 +61,7 @@ let overdueJudgedAt = -Infinity;
 let isSparedSaid = false;
 
 function look(): void {
+  hearOfJobs();
   const now = performance.now();
   const news = loop.look(state.ticks, now);
   blockedMs = news.blockedMs;
@@ -131,7 +129,7 @@ async function beat(): Promise<void> {
     // While a claim is under way nobody knows what runs: such a beat only says that the worker lives. Asked before the list is
     // taken: what an answered claim started is on it.
     const { isClaiming } = state;
-    hearEverything();
+    hearOfJobs();
     const sentAt = process.hrtime.bigint();
     const { rowCount } = await pool.query(isClaiming ? renewalQuery(data.beat) : beatQuery(data.beat, jobs.listed));
     if (rowCount) state.renewed(sentAt);
