@@ -29,7 +29,11 @@ async function measureAll(): Promise<void> {
   }
   if (options.peers !== null) {
     const { peers: folder, isQuick } = options;
-    await measurePeers({ folder, rounds: options.rounds ?? 3, isQuick, keep, fail });
+    try {
+      await measurePeers({ folder, rounds: options.rounds ?? 3, isQuick, keep, fail });
+    } catch (error) {
+      fail((error as Error).message);
+    }
     await keepForReport('peers', {});
   }
   if (!options.json) console.log(toTables(results));

@@ -14,13 +14,13 @@ export interface MeterReading {
   foreignCores: number;
 }
 
-/** Begins now; the returned function ends it. This process, which plays the referee, counts as neither ours nor foreign. */
-export function startMeter(roots: Record<Part, readonly number[]>): (jobs: number) => MeterReading {
-  const before = readCpu(roots);
+/** Begins now; the returned function ends it. A process that is started meanwhile counts as a whole. This process, which plays the referee, counts as neither ours nor foreign. */
+export function startMeter(roots: () => Record<Part, readonly number[]>): (jobs: number) => MeterReading {
+  const before = readCpu(roots());
   const ownBefore = process.cpuUsage();
   const startedAt = now();
   return (jobs) => {
-    const after = readCpu(roots);
+    const after = readCpu(roots());
     const own = process.cpuUsage(ownBefore);
     const elapsedMs = now() - startedAt;
     const used = (part: Part) => after.trees[part] - before.trees[part];

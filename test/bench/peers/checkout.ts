@@ -36,9 +36,10 @@ async function installPackages(folder: string, copy: string): Promise<void> {
   const installed = path.join(modules, '.installed-lock.json');
   if ((await readFile(installed, 'utf8').catch(() => '')) === lock) return;
   for (const name of ['package.json', 'package-lock.json']) await writeFile(path.join(copy, name), await readFile(path.join(folder, name)));
-  console.error(`npm ci in ${copy} …`);
-  const { status, stderr } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: copy, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`--peers: npm ci in ${copy} failed:\n${stderr}`);
+  console.error(`npm install in ${copy} …`);
+  // Not `npm ci`: newer versions of npm miss the packages of other platforms in the lock file.
+  const { status, stderr } = spawnSync('npm', ['install', '--no-audit', '--no-fund'], { cwd: copy, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`--peers: npm install in ${copy} failed:\n${stderr}`);
   await writeFile(installed, lock);
 }
 

@@ -15,7 +15,7 @@ export const drain: Scenario = {
       const first = stage.take(run.x);
       await stage.producer.call('enqueueMany', first, run.x);
       await stage.settle();
-      const stopMeter = startMeter(stage.roots);
+      const stopMeter = startMeter(() => stage.roots);
       await stage.startWorkers(1);
       await stage.allDone();
       const doneAt = now();

@@ -20,7 +20,7 @@ export const enqueueMany: Scenario = {
       // The first call is slower than all others.
       await stage.producer.call('enqueueMany', stage.take(100), 100);
       const producerMb = rssMb(stage.producer.pid);
-      const stopMeter = startMeter(stage.roots);
+      const stopMeter = startMeter(() => stage.roots);
       const { calledAt, returnedAt } = await stage.producer.call('enqueueMany', stage.take(run.x), run.x);
       const { cpuMsPerJob, foreignCores } = stopMeter(run.x);
       const rowsPerS = (run.x / (returnedAt - calledAt)) * 1_000;

@@ -39,7 +39,7 @@ export const idleLatency: Scenario = {
 async function nowAndThen(stage: Stage, jobs: number): Promise<Point> {
   await using observer = await observe(stage);
   const first = stage.take(jobs);
-  const stopMeter = startMeter(stage.roots);
+  const stopMeter = startMeter(() => stage.roots);
   const startedAt = now();
   const observed = Array.from({ length: jobs }, async (_, i) => {
     await sleep(Math.max(0, startedAt + (i * 1_000) / JOBS_PER_S - now()));

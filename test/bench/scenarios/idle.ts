@@ -26,7 +26,7 @@ export const idle: Scenario = {
       await sleep(run.isQuick ? 0 : 5_000); // the last lane ends
       const count = await startCounting(stage.counters);
       const countedFrom = performance.now();
-      const stopMeter = startMeter(stage.roots);
+      const stopMeter = startMeter(() => stage.roots);
       await sleep(seconds * 1_000);
       const { cpuMsPerJob: cpuMs, foreignCores } = stopMeter(1);
       const { statements, rpcs } = await count();

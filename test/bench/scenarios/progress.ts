@@ -22,7 +22,7 @@ export const progress: Scenario = {
     return onStage(run, { workers: 0, progress: { callsPerS: run.x, seconds } }, async (stage) => {
       await stage.startWorkers(1);
       const count = await startCounting(stage.counters);
-      const stopMeter = startMeter(stage.roots);
+      const stopMeter = startMeter(() => stage.roots);
       await stage.producer.call('enqueueOne', stage.take(1));
       await stage.allDone();
       const { cpuMsPerJob, foreignCores } = stopMeter(1);

@@ -9,7 +9,7 @@ import { CALLERS } from './scenario.ts';
 
 export async function throughput(stage: Stage, jobs: number): Promise<Point> {
   const first = stage.take(jobs);
-  const stopMeter = startMeter(stage.roots);
+  const stopMeter = startMeter(() => stage.roots);
   const { firstCallAt, lastReturnAt } = await stage.producer.call('enqueueOneByOne', first, jobs, CALLERS);
   await stage.allDone();
   const doneAt = now();
