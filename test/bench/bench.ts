@@ -30,11 +30,11 @@ async function measureAll(): Promise<void> {
   if (options.peers !== null) {
     const { peers: folder, isQuick } = options;
     try {
-      await measurePeers({ folder, rounds: options.rounds ?? 3, isQuick, keep, fail });
+      const versions = await measurePeers({ folder, rounds: options.rounds ?? 3, isQuick, keep, fail });
+      await keepForReport('peers', versions);
     } catch (error) {
       fail((error as Error).message);
     }
-    await keepForReport('peers', {});
   }
   if (!options.json) console.log(toTables(results));
   if (options.costs === 'update') await writeCosts(results);

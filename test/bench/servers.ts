@@ -14,7 +14,7 @@ export interface Servers extends AsyncDisposable {
   readonly admin: pg.Pool;
   readonly role: string;
   /** Versions for the report. */
-  readonly versions: { postgres: string; temporal: string };
+  readonly versions: { PostgreSQL: string; Temporal: string };
   readonly temporalCli: string;
   readonly workflowBundle: string;
   /** For files that go with the run. */
@@ -44,7 +44,7 @@ export async function startServers(): Promise<Servers> {
     postgres,
     admin,
     role: ROLE,
-    versions: { postgres: rows[0]!.server_version, temporal: cli.version },
+    versions: { PostgreSQL: rows[0]!.server_version, Temporal: cli.version.replace('temporal version', 'CLI') },
     temporalCli: cli.path,
     workflowBundle,
     folder,

@@ -16,32 +16,32 @@ export const CONTESTANTS = {
   'bare-temporal': {
     what: 'a workflow with one activity, no row',
     hasRow: false,
-    jobs: 300,
+    jobs: 240,
     load: async () => (await import('./bare-temporal.ts')).bareTemporal,
   },
   'hand-written': {
     what: 'a MikroORM entity written by hand: create and flush, start the workflow; in the activity findOne, flush STARTED, flush SUCCESS',
     hasRow: true,
-    jobs: 300,
+    jobs: 240,
     load: async () => (await import('./hand-written.ts')).handWritten,
   },
   'asyncjob/each': {
     what: 'this library, a workflow per job: `MyJob.create()`, then `job.enqueue()`',
     hasRow: true,
-    jobs: 300,
+    jobs: 240,
     load: async () => (await import('./asyncjob.ts')).createThenEnqueue,
   },
   'asyncjob/one-insert': {
     what: 'this library, a workflow per job: `MyJob.enqueue()`',
     hasRow: true,
-    jobs: 300,
+    jobs: 240,
     load: async () => (await import('./asyncjob.ts')).enqueueAtOnce,
   },
   'asyncjob/activity': {
     what: "this library with `engine: 'activity'`: `MyJob.enqueue()`",
     hasRow: true,
     perJob: 'activity',
-    jobs: 500,
+    jobs: 400,
     load: async () => (await import('./asyncjob.ts')).asActivities,
   },
   'asyncjob/lane': {

@@ -30,35 +30,43 @@ interface Harness {
   plan: readonly Spec[];
 }
 
+interface HarnessServers {
+  startPostgres(): Promise<{ stop(): Promise<void> }>;
+  versions(): Record<string, string | null>;
+}
+
+const VERSIONS = ['bullmq', 'pg-boss', 'postgres', 'redis', 'python'];
 const PATIENCE_MS = 300_000;
 const QUICK_JOBS = 60;
 
-/** @throws Error that says what is missing on this machine */
-export async function measurePeers(options: PeersOptions): Promise<void> {
+/** Returns the versions of what was measured. @throws Error that says what is missing on this machine */
+export async function measurePeers(options: PeersOptions): Promise<Record<string, string>> {
   const folder = await prepareCheckout(options.folder);
   const temporary = await mkdtemp(path.join(tmpdir(), 'asyncjob-peers-'));
-  const [postgres, redis, temporal] = await freePorts(3);
+  const [postgresPort, redisPort, temporalPort] = await freePorts(3);
   Object.assign(process.env, {
     BENCH_TMP: temporary,
-    BENCH_PG_PORT: postgres,
-    BENCH_REDIS_PORT: redis,
-    BENCH_TEMPORAL_PORT: temporal,
+    BENCH_PG_PORT: postgresPort,
+    BENCH_REDIS_PORT: redisPort,
+    BENCH_TEMPORAL_PORT: temporalPort,
     TEMPORAL_CLI: (await findTemporalCli()).path,
     ASYNCJOB_LOG_LEVEL: 'warn',
     NODE_NO_WARNINGS: '1',
   });
   const load = async <T>(file: string) => (await import(pathToFileURL(path.join(folder, file)).href)) as T;
-  const { startPostgres } = await load<{ startPostgres(): Promise<{ stop(): Promise<void> }> }>('src/lib/servers.mjs');
+  const servers = await load<HarnessServers>('src/lib/servers.mjs');
   const { CONFIGS: plan } = await load<{ CONFIGS: Spec[] }>('src/plan.mjs');
-  const server = await startPostgres();
+  const postgres = await servers.startPostgres();
   try {
     for (let round = 1; round <= options.rounds; round++) {
       for (const one of CASES) await runCase({ folder, plan }, one, round, options);
     }
   } finally {
-    await server.stop();
+    await postgres.stop();
     await rm(temporary, { recursive: true, force: true });
   }
+  const all = Object.entries(servers.versions());
+  return Object.fromEntries(all.filter((one): one is [string, string] => VERSIONS.includes(one[0]) && one[1] !== null));
 }
 
 async function runCase({ folder, plan }: Harness, { name, jobs, spec }: Case, round: number, options: PeersOptions): Promise<void> {

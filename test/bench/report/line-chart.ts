@@ -3,15 +3,16 @@
 export interface LineChart {
   title: string;
   x: { label: string; isLogarithmic: boolean };
-  series: readonly { name: string; points: readonly (readonly [x: number, y: number])[] }[];
+  /** With the number of a color, so that one name has the same in all pictures. */
+  series: readonly { name: string; color: number; points: readonly (readonly [x: number, y: number])[] }[];
 }
 
 const [WIDTH, HEIGHT] = [640, 340];
-const PLOT = { left: 64, right: WIDTH - 20, top: 62, bottom: HEIGHT - 48 };
+const PLOT = { left: 64, right: WIDTH - 28, top: 62, bottom: HEIGHT - 48 };
 /** Values that are further apart than this are shown on a logarithmic axis. */
 const LINEAR_RATIO_MAX = 20;
-/** Of Okabe and Ito, for all kinds of eyes; the second is for dark pages. */
-const COLORS = [
+/** After Okabe and Ito, for all kinds of eyes; the second is for dark pages. */
+export const COLORS = [
   ['#0072b2', '#56b4e9'],
   ['#d55e00', '#ff9a4d'],
   ['#009e73', '#3fd6a8'],
@@ -40,23 +41,23 @@ export function lineChart({ title, x, series }: LineChart): string {
     ),
     ...across.ticks.map((tick) => text(toX(tick), PLOT.bottom + 18, inWords(tick), 'middle')),
     text((PLOT.left + PLOT.right) / 2, HEIGHT - 10, x.label, 'middle'),
-    ...series.map(({ points }, i) => {
+    ...series.map(({ points, color }) => {
       const line = points.map(([at, value]) => `${toX(at)} ${toY(value)}`).join('L');
       const dots = points.map(
         ([at, value]) => `<circle cx="${toX(at)}" cy="${toY(value)}" r="3.5"><title>${inWords(at)}: ${inWords(value)}</title></circle>`,
       );
-      return `<g class="series s${i}"><path d="M${line}"/>${dots.join('')}</g>`;
+      return `<g class="series s${color}"><path d="M${line}"/>${dots.join('')}</g>`;
     }),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="${escaped(title)}">
-${style(series.length)}
+${style()}
 ${parts.join('\n')}
 </svg>
 `;
 }
 
-function style(series: number): string {
-  const colors = (index: 0 | 1) => COLORS.slice(0, series).map((color, i) => `.s${i}{stroke:${color[index]};fill:${color[index]}}`);
+function style(): string {
+  const colors = (index: 0 | 1) => COLORS.map((color, i) => `.s${i}{stroke:${color[index]};fill:${color[index]}}`);
   return `<style>
 text{font:12px system-ui,sans-serif;fill:#57606a;stroke:none}.title{font-size:14px;font-weight:600;fill:#1f2328}
 .middle{text-anchor:middle}.end{text-anchor:end}.grid{stroke:#d0d7de}.series path{fill:none;stroke-width:2}${colors(0).join('')}
@@ -67,7 +68,7 @@ text{font:12px system-ui,sans-serif;fill:#57606a;stroke:none}.title{font-size:14
 function legend(name: string, i: number, series: LineChart['series']): string {
   const before = series.slice(0, i).reduce((sum, { name }) => sum + name.length * 7 + 36, 0);
   const left = PLOT.left + before;
-  return `<g class="series s${i}"><path d="M${left} 42h16"/><circle cx="${left + 8}" cy="42" r="3.5"/></g>${text(left + 22, 46, name)}`;
+  return `<g class="series s${series[i]!.color}"><path d="M${left} 42h16"/><circle cx="${left + 8}" cy="42" r="3.5"/></g>${text(left + 22, 46, name)}`;
 }
 
 function xAxis(places: readonly number[], isLogarithmic: boolean): Axis {

@@ -1,10 +1,10 @@
 // Writes the generated part of docs/benchmarks.md, between its markers, and its pictures, from the results that are kept.
 import { readFile, writeFile } from 'node:fs/promises';
-import { CONTESTANTS } from '../contestants/index.ts';
+import { CONTESTANTS, MODES } from '../contestants/index.ts';
 import { spreadOf } from '../measure/spread.ts';
 import { figureOf, type Result } from '../result.ts';
 import { described, DESCRIBED_NAMES } from './described.ts';
-import { lineChart, type LineChart } from './line-chart.ts';
+import { COLORS, lineChart, type LineChart } from './line-chart.ts';
 import { readResults, type Measured } from './results-files.ts';
 import { tablesOf } from './tables.ts';
 
@@ -36,11 +36,21 @@ async function section(scenario: string): Promise<string | null> {
 async function picture(scenario: string, key: string, results: readonly Result[]): Promise<string> {
   const { title, scale, columns } = described(scenario);
   const { label } = columns.find((column) => column.key === key)!;
-  const series = [...Map.groupBy(results, ({ contestant }) => contestant)].map(([name, of]) => ({ name, points: medians(of, key) }));
-  const chart: LineChart = { title: `${label}, ${title.toLowerCase()}`, x: { ...scale! }, series };
+  const series = [...Map.groupBy(results, ({ contestant }) => contestant)].map(([name, of]) => ({
+    name,
+    color: colorOf(name),
+    points: medians(of, key),
+  }));
+  const chart: LineChart = { title: `${title}: ${label}`, x: { ...scale! }, series };
   const file = `${scenario}-${key.replaceAll('.', '-')}.svg`;
   await writeFile(new URL(file, PICTURES), lineChart(chart));
   return `![${chart.title}](benchmarks/${file})`;
+}
+
+/** The last one is for all that is not this library. */
+function colorOf(name: string): number {
+  const mode = (MODES as readonly string[]).indexOf(name);
+  return mode === -1 ? COLORS.length - 1 : mode;
 }
 
 function medians(results: readonly Result[], key: string): [number, number][] {
@@ -51,7 +61,8 @@ function circumstances(scenario: string, { measured, results }: { measured: Meas
   const rounds = Math.max(...results.map(({ round }) => round));
   const versions = Object.entries(measured.versions).map(([name, version]) => `${name} ${version}`);
   const how = rounds === 1 ? 'one round' : `${rounds} interleaved rounds`;
-  return `\`--scenario ${scenario}\`, ${how} on ${measured.on}: ${measured.machine}; ${versions.join(', ')}.`;
+  const option = scenario === 'peers' ? '--peers' : `--scenario ${scenario}`;
+  return `\`${option}\`, ${how} on ${measured.on}: ${measured.machine}; ${versions.join(', ')}.`;
 }
 
 function contestants(): string {

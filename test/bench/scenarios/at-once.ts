@@ -20,6 +20,7 @@ export const atOnce: Scenario = {
     { key: 'workerPeakMb', label: 'worker peak MB' },
     { key: 'costs.oneByOne.statements', label: 'statements' },
     { key: 'costs.oneByOne.rpcs', label: 'calls to Temporal' },
+    { key: 'costs.oneByOne.actions', label: 'actions' },
     { key: 'costs.oneByOne.temporalBytes', label: 'bytes in Temporal' },
     { key: 'costs.oneByOne.temporalStoreCalls', label: "calls of Temporal's store" },
   ],

@@ -20,9 +20,10 @@ export const drain: Scenario = {
       await stage.allDone();
       const doneAt = now();
       const { cpuMsPerJob, foreignCores } = stopMeter(run.x);
+      const workerPeakMb = peakRssMb(stage.workers[0]!.pid); // before it tells its times
       let firstAt = Infinity;
       for (const at of await stage.startTimes(first, run.x)) firstAt = Math.min(firstAt, at);
       const jobsPerS = (run.x / (doneAt - firstAt)) * 1_000;
-      return [{ x: run.x, n: run.x, jobsPerS, cpuMsPerJob, foreignCores, more: { workerPeakMb: peakRssMb(stage.workers[0]!.pid) } }];
+      return [{ x: run.x, n: run.x, jobsPerS, cpuMsPerJob, foreignCores, more: { workerPeakMb } }];
     }),
 };

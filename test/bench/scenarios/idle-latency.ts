@@ -11,7 +11,7 @@ import type { Stage } from '../stage.ts';
 import { onStage, type Scenario } from './scenario.ts';
 
 const JOBS_PER_S = 5;
-const JOBS = 75;
+const JOBS = 40;
 
 interface Observer extends AsyncDisposable {
   /** Resolves with the time at which the end of the job could be seen. */

@@ -5,7 +5,7 @@ import { startMeter } from '../measure/meter.ts';
 import { rssMb } from '../measure/process-stats.ts';
 import { onStage, type Scenario } from './scenario.ts';
 
-const SECONDS = 30;
+const SECONDS = 20;
 
 export const idle: Scenario = {
   title: 'An idle worker',

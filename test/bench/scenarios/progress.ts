@@ -3,7 +3,7 @@ import { startCounting, total } from '../measure/counters.ts';
 import { startMeter } from '../measure/meter.ts';
 import { onStage, type Scenario } from './scenario.ts';
 
-const SECONDS = 8;
+const SECONDS = 5;
 
 export const progress: Scenario = {
   title: 'By calls of task.progress() per second',

@@ -14,6 +14,7 @@ export async function throughput(stage: Stage, jobs: number): Promise<Point> {
   await stage.allDone();
   const doneAt = now();
   const { cpuMsPerJob, foreignCores } = stopMeter(jobs);
+  const workerPeakMb = Math.max(...stage.workers.map(({ pid }) => peakRssMb(pid))); // before they tell their times
   const [calls, starts] = await Promise.all([stage.producer.call('callTimes', first, jobs), stage.startTimes(first, jobs)]);
   const waits = starts.map((start, i) => start - calls[i]!);
   return {
@@ -25,7 +26,7 @@ export async function throughput(stage: Stage, jobs: number): Promise<Point> {
     foreignCores,
     more: {
       enqueuePerS: (jobs / (lastReturnAt - firstCallAt)) * 1_000,
-      workerPeakMb: Math.max(...stage.workers.map(({ pid }) => peakRssMb(pid))),
+      workerPeakMb,
     },
   };
 }

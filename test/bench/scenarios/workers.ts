@@ -9,5 +9,5 @@ export const workers: Scenario = {
   scale: { label: 'worker processes', values: [1, 2, 4], quick: [2], isLogarithmic: false },
   columns: THROUGHPUT,
   pictures: ['jobsPerS'],
-  measure: (run) => onStage(run, { workers: run.x }, async (stage) => [await throughput(stage, run.jobs(0.6))]),
+  measure: (run) => onStage(run, { workers: run.x }, async (stage) => [await throughput(stage, run.jobs(0.5))]),
 };
