@@ -4,6 +4,7 @@ import { CONTESTANTS, MODES } from '../contestants/index.ts';
 import { spreadOf } from '../measure/spread.ts';
 import { figureOf, type Result } from '../result.ts';
 import { described, DESCRIBED_NAMES } from './described.ts';
+import { kneesOf } from './knees.ts';
 import { COLORS, lineChart, type LineChart } from './line-chart.ts';
 import { readResults, type Measured } from './results-files.ts';
 import { tablesOf } from './tables.ts';
@@ -28,8 +29,9 @@ async function section(scenario: string): Promise<string | null> {
   if (kept === null || kept.results.length === 0) return null;
   const { title, what } = described(scenario);
   const pictures = await Promise.all(described(scenario).pictures.map((key) => picture(scenario, key, kept.results)));
-  return [`### ${title}`, `${what} ${circumstances(scenario, kept)}`, pictures.join('\n'), ...tablesOf(scenario, kept.results)]
-    .filter((part) => part !== '')
+  const knees = kneesOf(kept.results, kept.measured.processors);
+  return [`### ${title}`, `${what} ${circumstances(scenario, kept)}`, pictures.join('\n'), knees, ...tablesOf(scenario, kept.results)]
+    .filter((part) => part !== null && part !== '')
     .join('\n\n');
 }
 

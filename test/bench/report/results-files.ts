@@ -10,6 +10,7 @@ const FOLDER = new URL('../../../docs/benchmarks/', import.meta.url);
 export interface Measured {
   on: string;
   machine: string;
+  processors: number;
   versions: Record<string, string>;
 }
 
@@ -24,6 +25,7 @@ export async function keepResults(scenario: string, servers: Record<string, stri
   const measured: Measured = {
     on: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${first?.model.trim() ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`,
+    processors: cpus().length,
     versions: { Node: process.versions.node, ...servers, ...Object.fromEntries(packages) },
   };
   await mkdir(FOLDER, { recursive: true });
