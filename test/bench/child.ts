@@ -4,20 +4,23 @@ import { CONTESTANTS, type ContestantName } from './contestants/index.ts';
 import type { Contestant, Surroundings } from './contestants/contestant.ts';
 import { SURROUNDINGS, type Answer, type Question } from './child-process.ts';
 import { now } from './measure/clock.ts';
+import { Times } from './measure/times.ts';
 
 export interface ProducerCommands {
   /** Enqueues `count` jobs from number `first` on, `callers` at the same time; the times of the first call and the last return. */
-  enqueueMany(first: number, count: number, callers: number): Promise<{ firstCallAt: number; lastReturnAt: number }>;
+  enqueueOneByOne(first: number, count: number, callers: number): Promise<{ firstCallAt: number; lastReturnAt: number }>;
   enqueueOne(seq: number): Promise<{ id: string; calledAt: number; returnedAt: number }>;
+  /** In one call. */
+  enqueueMany(first: number, count: number): Promise<{ calledAt: number; returnedAt: number }>;
+  /** When jobs `first`, `first + 1`, … were enqueued one by one; `null`: never. */
+  callTimes(first: number, count: number): Promise<(number | null)[]>;
 }
 
 export interface WorkerCommands {
-  /** Resolves when that many different jobs were handled since the start of the process. */
-  handled(count: number): Promise<void>;
   /** How often handlers ran; more than jobs if one ran twice. */
   runs(): Promise<number>;
-  /** When the handlers of jobs `first`, `first + 1`, … ran. */
-  startTimes(first: number, count: number): Promise<number[]>;
+  /** When the handlers of jobs `first`, `first + 1`, … ran in this process; `null`: never. */
+  startTimes(first: number, count: number): Promise<(number | null)[]>;
 }
 
 type Served<Commands> = { commands: Commands; stop(): PromiseLike<void> };
@@ -49,12 +52,17 @@ function send(message: Answer): void {
 
 async function serveProducer(contestant: Contestant, surroundings: Surroundings): Promise<Served<ProducerCommands>> {
   const producer = await contestant.openProducer(surroundings);
+  const calledAt = new Times();
   return {
     commands: {
-      async enqueueMany(first, count, callers) {
+      async enqueueOneByOne(first, count, callers) {
         let next = first;
         const call = async () => {
-          while (next < first + count) await producer.enqueue(next++);
+          while (next < first + count) {
+            const seq = next++;
+            calledAt.set(seq, now());
+            await producer.enqueue(seq);
+          }
         };
         const firstCallAt = now();
         await Promise.all(Array.from({ length: callers }, call));
@@ -65,29 +73,28 @@ async function serveProducer(contestant: Contestant, surroundings: Surroundings)
         const id = await producer.enqueue(seq);
         return { id, calledAt, returnedAt: now() };
       },
+      async enqueueMany(first, count) {
+        const calledAt = now();
+        await producer.enqueueMany!(first, count);
+        return { calledAt, returnedAt: now() };
+      },
+      callTimes: async (first, count) => calledAt.slice(first, count),
     },
     stop: () => producer[Symbol.asyncDispose](),
   };
 }
 
 async function serveWorker(contestant: Contestant, surroundings: Surroundings): Promise<Served<WorkerCommands>> {
-  const startedAt = new Map<number, number>();
+  const startedAt = new Times();
   let runs = 0;
-  let awaited: { count: number; resolve: () => void } | null = null;
   const worker = await contestant.startWorker(surroundings, (seq) => {
     runs += 1;
     startedAt.set(seq, now());
-    if (awaited && startedAt.size >= awaited.count) awaited.resolve();
   });
   return {
     commands: {
-      handled: (count) =>
-        new Promise((resolve) => {
-          if (startedAt.size >= count) resolve();
-          else awaited = { count, resolve };
-        }),
       runs: async () => runs,
-      startTimes: async (first, count) => Array.from({ length: count }, (_, i) => startedAt.get(first + i)!),
+      startTimes: async (first, count) => startedAt.slice(first, count),
     },
     stop: () => worker[Symbol.asyncDispose](),
   };

@@ -14,12 +14,14 @@ export interface Servers extends AsyncDisposable {
   readonly admin: pg.Pool;
   readonly role: string;
   /** Versions for the report. */
-  readonly versions: { postgres: string; temporal: string };
+  readonly versions: { PostgreSQL: string; Temporal: string };
   readonly temporalCli: string;
   readonly workflowBundle: string;
   /** For files that go with the run. */
   readonly folder: string;
-  /** A database of the role's own; its URL for the role, or for the superuser. */
+  /** A database of the role's own, empty or a copy. */
+  createDatabase(name: string, template?: string): Promise<void>;
+  /** Its URL for the role, or for the superuser. */
   urlOf(database: string, as?: 'role' | 'superuser'): string;
 }
 
@@ -33,6 +35,7 @@ export async function startServers(): Promise<Servers> {
   const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-bench-'));
   const [postgres, workflowBundle] = await Promise.all([startPostgres({ settings: { ...DURABLE, ...COUNTING } }), bundleWorkflows(folder)]);
   const admin = new pg.Pool({ connectionString: postgres.url, max: 3 });
+  admin.on('error', () => {}); // an idle connection, when the server ends
   const password = randomBytes(12).toString('hex');
   await admin.query(`create extension pg_stat_statements`);
   await admin.query(`create role ${ROLE} login password '${password}'`);
@@ -41,10 +44,14 @@ export async function startServers(): Promise<Servers> {
     postgres,
     admin,
     role: ROLE,
-    versions: { postgres: rows[0]!.server_version, temporal: cli.version },
+    versions: { PostgreSQL: rows[0]!.server_version, Temporal: cli.version.replace('temporal version', 'CLI') },
     temporalCli: cli.path,
     workflowBundle,
     folder,
+    async createDatabase(name, template = 'template1') {
+      // Copying files takes less than writing all of them to the log.
+      await admin.query(`create database ${name} owner ${ROLE} template ${template} strategy file_copy`);
+    },
     urlOf(database, as = 'role') {
       const url = new URL(postgres.url);
       url.pathname = `/${database}`;

@@ -1,4 +1,4 @@
-// One contestant at work: a fresh database, a fresh Temporal, a producer and a worker. It also judges whether what ran
+// One contestant at work: a fresh database, a fresh Temporal, a producer and workers. It also judges whether what ran
 // here is a result: every job handled once, every row SUCCESS, every workflow completed.
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,15 +7,29 @@ import pg from 'pg';
 import { startTemporal } from '../../src/dev/index.ts';
 import type { ProducerCommands, WorkerCommands } from './child.ts';
 import { ChildProcess, type ChildOptions } from './child-process.ts';
-import { TABLE } from './contestants/contestant.ts';
-import { CONTESTANTS, type ContestantName, type Entry } from './contestants/index.ts';
+import { TABLE, type Surroundings } from './contestants/contestant.ts';
+import { entryOf, type ContestantName, type Entry } from './contestants/index.ts';
+import { now } from './measure/clock.ts';
 import type { CounterSources } from './measure/counters.ts';
 import type { Part } from './measure/meter.ts';
 import type { Servers } from './servers.ts';
 
 export interface StageOptions {
   contestant: ContestantName;
-  concurrency: number;
+  /** @default 50 */
+  concurrency?: number;
+  /** Worker processes; `0`: none before `startWorkers()`. @default 1 */
+  workers?: number;
+  /** @default 1 */
+  queues?: number;
+  /** @default 0: a few bytes */
+  noteBytes?: number;
+  progress?: Surroundings['progress'];
+  /** Database of which its own becomes a copy. */
+  template?: string;
+  /** A database that is there already, and stays. @default one of its own */
+  database?: string;
+  /** Folder for V8's CPU profiles of producers and workers. */
   cpuProfiles?: string | undefined;
 }
 
@@ -25,67 +39,106 @@ const PATIENCE_PER_JOB_MS = 1_000;
 
 let opened = 0;
 
+interface Parts {
+  contestant: ContestantName;
+  producer: ChildProcess<ProducerCommands>;
+  startWorker: () => Promise<ChildProcess<WorkerCommands>>;
+  client: Client;
+  db: pg.Pool;
+  counters: CounterSources;
+  serverPids: Record<'temporal' | 'postgres', number>;
+  cleanUp: AsyncDisposableStack;
+}
+
 export class Stage implements AsyncDisposable {
-  readonly hasRow: boolean;
-  readonly perJob: 'workflow' | 'activity' | null;
-  readonly producer: ChildProcess<ProducerCommands>;
-  readonly worker: ChildProcess<WorkerCommands>;
-  readonly client: Client;
-  /** A superuser's connections to the contestant's database. */
-  readonly db: pg.Pool;
-  readonly counters: CounterSources;
-  /** The process trees whose CPU is measured. */
-  readonly roots: Record<Part, number>;
-  readonly #cleanUp: AsyncDisposableStack;
+  readonly #parts: Parts;
+  readonly #workers: ChildProcess<WorkerCommands>[] = [];
   #jobs = 0;
 
-  static async open(servers: Servers, { contestant, concurrency, cpuProfiles }: StageOptions): Promise<Stage> {
+  static async open(servers: Servers, options: StageOptions): Promise<Stage> {
+    const { contestant, concurrency = 50, workers = 1, queues = 1, noteBytes = 0, progress = null, template, cpuProfiles } = options;
     await using cleanUp = new AsyncDisposableStack();
-    const database = `bench_${++opened}`;
+    const number = ++opened;
+    const database = options.database ?? `bench_${number}`;
     const [temporal] = await Promise.all([
-      startTemporal({ cli: servers.temporalCli, ui: false, dbFile: path.join(servers.folder, `${database}.sqlite`) }),
-      servers.admin.query(`create database ${database} owner ${servers.role}`),
+      startTemporal({ cli: servers.temporalCli, ui: false, dbFile: path.join(servers.folder, `temporal-${number}.sqlite`) }),
+      options.database === undefined ? servers.createDatabase(database, template) : undefined,
     ]);
     cleanUp.defer(async () => {
       await temporal.kill9(); // nobody keeps its data
       await temporal.stop();
-      await servers.admin.query(`drop database ${database} with (force)`);
+      if (options.database === undefined) await servers.admin.query(`drop database ${database} with (force)`);
     });
     const db = cleanUp.adopt(new pg.Pool({ connectionString: servers.urlOf(database, 'superuser'), max: 2 }), (pool) => pool.end());
     const connection = cleanUp.adopt(await Connection.connect({ address: temporal.address }), (open) => open.close());
-    const surroundings = {
+    const client = new Client({ connection });
+    const surroundings: Surroundings = {
       databaseUrl: servers.urlOf(database),
       temporalAddress: temporal.address,
       concurrency,
       workflowBundle: servers.workflowBundle,
+      queues,
+      noteBytes,
+      progress,
     };
+    let owner = cleanUp;
     const start = async <C>(role: ChildOptions['role']) =>
-      cleanUp.use(await ChildProcess.start<C>({ role, contestant, surroundings, cpuProfiles }));
-    const client = new Client({ connection });
+      owner.use(await ChildProcess.start<C>({ role, contestant, surroundings, cpuProfiles }));
     // First the producer, because it makes the tables.
     const producer = await start<ProducerCommands>('producer');
-    const worker = await start<WorkerCommands>('worker');
-    const counters = { admin: servers.admin, database, role: servers.role, temporalPid: temporal.pid, client };
-    const roots = { producer: producer.pid, worker: worker.pid, temporal: temporal.pid, postgres: servers.postgres.pid };
-    const { hasRow, perJob = 'workflow' }: Entry = CONTESTANTS[contestant];
-    return new Stage({ hasRow, perJob, producer, worker, client, db, counters, roots }, cleanUp.move());
+    const stage = new Stage({
+      contestant,
+      producer,
+      startWorker: () => start<WorkerCommands>('worker'),
+      client,
+      db,
+      counters: { admin: servers.admin, database, role: servers.role, temporalPid: temporal.pid, client },
+      serverPids: { temporal: temporal.pid, postgres: servers.postgres.pid },
+      cleanUp,
+    });
+    await stage.startWorkers(workers);
+    owner = stage.#parts.cleanUp = cleanUp.move();
+    return stage;
   }
 
-  private constructor(
-    parts: Pick<Stage, 'hasRow' | 'perJob' | 'producer' | 'worker' | 'client' | 'db' | 'counters' | 'roots'>,
-    cleanUp: AsyncDisposableStack,
-  ) {
-    ({
-      hasRow: this.hasRow,
-      perJob: this.perJob,
-      producer: this.producer,
-      worker: this.worker,
-      client: this.client,
-      db: this.db,
-      counters: this.counters,
-      roots: this.roots,
-    } = parts);
-    this.#cleanUp = cleanUp;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get producer(): ChildProcess<ProducerCommands> {
+    return this.#parts.producer;
+  }
+
+  get workers(): readonly ChildProcess<WorkerCommands>[] {
+    return this.#workers;
+  }
+
+  get client(): Client {
+    return this.#parts.client;
+  }
+
+  /** A superuser's connections to the contestant's database. */
+  get db(): pg.Pool {
+    return this.#parts.db;
+  }
+
+  get counters(): CounterSources {
+    return this.#parts.counters;
+  }
+
+  get entry(): Entry {
+    return entryOf(this.#parts.contestant);
+  }
+
+  /** The process trees whose CPU is measured. */
+  get roots(): Record<Part, number[]> {
+    const { producer, serverPids } = this.#parts;
+    const { temporal, postgres } = serverPids;
+    return { producer: [producer.pid], worker: this.#workers.map(({ pid }) => pid), temporal: [temporal], postgres: [postgres] };
+  }
+
+  async startWorkers(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) this.#workers.push(await this.#parts.startWorker());
   }
 
   /** Numbers for the next `count` jobs; returns the first. */
@@ -106,46 +159,51 @@ export class Stage implements AsyncDisposable {
    * @throws Error when that takes too long, or when it is not so: no figure from a broken run
    */
   async allDone(): Promise<void> {
-    const patience = new AbortController();
     const patienceMs = PATIENCE_MS + PATIENCE_PER_JOB_MS * this.#jobs;
-    const late = setTimeout(() => patience.abort(), patienceMs);
-    try {
-      // The worker tells, so that nobody asks the servers while they are busy.
-      const handled = this.worker.call('handled', this.#jobs);
-      await Promise.race([handled, untilAborted(patience.signal)]);
-      while (!(await this.#isAllDone())) {
-        if (patience.signal.aborted) throw new Error(`not done within ${patienceMs} ms: ${await this.#whereAllAre()}`);
-        await sleep(LOOK_EVERY_MS);
-      }
-      const runs = await this.worker.call('runs');
-      if (runs !== this.#jobs) throw new Error(`${this.#jobs} jobs, but handlers ran ${runs} times`);
-    } finally {
-      clearTimeout(late);
+    const endsAt = now() + patienceMs;
+    // Workers know it by themselves, so that nobody asks the servers while they are busy.
+    while ((await this.#runs()) < this.#jobs || !(await this.#isAllDone())) {
+      if (now() > endsAt) throw new Error(`not done within ${patienceMs} ms: ${await this.#whereAllAre()}`);
+      await sleep(LOOK_EVERY_MS);
     }
+    const runs = await this.#runs();
+    if (runs !== this.#jobs) throw new Error(`${this.#jobs} jobs, but handlers ran ${runs} times`);
+  }
+
+  /** When the handlers of jobs `first`, `first + 1`, … ran. */
+  async startTimes(first: number, count: number): Promise<number[]> {
+    const [one, ...others] = await Promise.all(this.#workers.map((worker) => worker.call('startTimes', first, count)));
+    return one!.map((time, i) => time ?? others.map((times) => times[i]).find((other) => other !== undefined && other !== null)!);
+  }
+
+  async #runs(): Promise<number> {
+    const counts = await Promise.all(this.#workers.map((worker) => worker.call('runs')));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   async #isAllDone(): Promise<boolean> {
-    if (this.hasRow) {
-      const { rows } = await this.db.query(`select 1 from ${TABLE} where status <> 'SUCCESS' limit 1`);
-      if (rows.length > 0) return false;
-    }
+    if (this.entry.hasRow && (await this.#countRows(`status in ('NEW', 'PENDING', 'STARTED', 'FAILURE', 'REVOKED')`)) > 0) return false;
     if (!(await this.#areExecutionsDone())) return false;
-    if (!this.hasRow) return true;
-    const { rows } = await this.db.query<{ count: number }>(`select count(*)::int as count from ${TABLE} where status = 'SUCCESS'`);
-    return rows[0]!.count === this.#jobs;
+    // Rows with a negative number were there before.
+    return !this.entry.hasRow || (await this.#countRows(`status = 'SUCCESS' and seq >= 0`)) === this.#jobs;
   }
 
   async #areExecutionsDone(): Promise<boolean> {
-    // A workflow of many waits a little for more.
-    if (this.perJob === null) return true;
-    const { count } = await this.client[this.perJob].count(`ExecutionStatus = 'Completed'`);
+    const { perJob = 'workflow' } = this.entry;
+    if (perJob === null) return true; // a workflow of many waits a little for more
+    const { count } = await this.client[perJob].count(`ExecutionStatus = 'Completed'`);
     return count === this.#jobs;
+  }
+
+  async #countRows(where: string): Promise<number> {
+    const { rows } = await this.db.query<{ count: number }>(`select count(*)::int as count from ${TABLE} where ${where}`);
+    return rows[0]!.count;
   }
 
   async #whereAllAre(): Promise<string> {
     const workflows = await this.client.workflow.count('GROUP BY ExecutionStatus');
     const states = workflows.groups.map(({ count, groupValues }) => `${count} ${String(groupValues[0])}`);
-    if (!this.hasRow) return `workflows: ${states.join(', ')}`;
+    if (!this.entry.hasRow) return `workflows: ${states.join(', ')}`;
     const { rows } = await this.db.query<{ status: string; count: number }>(
       `select status, count(*)::int as count from ${TABLE} group by status`,
     );
@@ -153,12 +211,6 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#cleanUp.disposeAsync();
+    await this.#parts.cleanUp.disposeAsync();
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

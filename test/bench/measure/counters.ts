@@ -1,5 +1,5 @@
 // Counts that do not depend on the machine: statements of the application's role (pg_stat_statements), calls that reach
-// Temporal's frontend and its store (the server's own metrics), events in the histories.
+// Temporal's frontend and its store and what Temporal Cloud would bill (the server's own metrics), sizes of what it keeps.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
@@ -14,57 +14,53 @@ export interface CounterSources {
   client: Client;
 }
 
-/** What was counted so far: name → how often. */
+/** What was counted: name → how often. */
 export interface Counts {
   statements: Map<string, number>;
   rpcs: Map<string, number>;
   storeCalls: Map<string, number>;
-}
-
-export interface CountsPerJob {
-  /** Statements that at least every second job sends, BEGIN and COMMIT included. */
-  statements: number;
-  statementsByVerb: Record<string, number>;
-  /** Calls to Temporal that are no polls. */
-  rpcs: number;
-  rpcsByName: Record<string, number>;
-  polls: number;
-  /** What Temporal asked of its store for these jobs. */
-  temporalStoreCalls: number;
-  historyEvents: number;
+  /** Temporal Cloud bills these. The server's own metric knows no standalone activities yet. */
+  actions: Map<string, number>;
 }
 
 /** The server publishes its metrics once a second. */
 const METRICS_DELAY_MS = 1_150;
-const HISTORIES_MAX = 200;
-/** Asked by the bench itself. */
-const NOT_OF_JOBS = ['CountWorkflowExecutions', 'ListWorkflowExecutions', 'DescribeNamespace', 'RecordWorkerHeartbeat'];
+/** Asked by the bench itself, or by the SDK for the sake of the whole process. */
+const NOT_OF_JOBS = [
+  'CountWorkflowExecutions',
+  'CountActivityExecutions',
+  'ListWorkflowExecutions',
+  'ListActivityExecutions',
+  'DescribeNamespace',
+  'RecordWorkerHeartbeat',
+];
+const EXECUTIONS_MAX = 50;
 
-/** Only when nothing goes on: the last second's events are waited for. */
-export async function readCounts(sources: CounterSources): Promise<Counts> {
-  await sleep(METRICS_DELAY_MS);
-  const [statements, metrics] = await Promise.all([readStatements(sources), readMetrics(sources.temporalPid)]);
-  return {
-    statements,
-    rpcs: sumByOperation(metrics, 'service_requests', 'frontend'),
-    storeCalls: sumByOperation(metrics, 'persistence_requests', 'history', 'matching'),
+/** Counts from now on; the returned function says how many. Both wait for the last second's events. */
+export async function startCounting(sources: CounterSources): Promise<() => Promise<Counts>> {
+  const before = await readCounts(sources);
+  return async () => {
+    const after = await readCounts(sources);
+    const since = (kind: keyof Counts) =>
+      new Map(
+        [...after[kind]].map(([name, count]) => [name, count - (before[kind].get(name) ?? 0)] as const).filter(([, count]) => count > 0),
+      );
+    return { statements: since('statements'), rpcs: since('rpcs'), storeCalls: since('storeCalls'), actions: since('actions') };
   };
 }
 
-export async function countsPerJob(sources: CounterSources, before: Counts, after: Counts, jobs: number): Promise<CountsPerJob> {
-  const perJob = (kind: keyof Counts) =>
-    [...after[kind]].map(([name, calls]) => [name, (calls - (before[kind].get(name) ?? 0)) / jobs] as const);
-  const statements = perJob('statements').filter(([, calls]) => calls >= 0.5);
-  const rpcs = perJob('rpcs').filter(([name, calls]) => calls > 0 && !NOT_OF_JOBS.includes(name));
-  const calls = rpcs.filter(([name]) => !name.startsWith('Poll'));
+async function readCounts(sources: CounterSources): Promise<Counts> {
+  await sleep(METRICS_DELAY_MS);
+  const [statements, metrics] = await Promise.all([readStatements(sources), readMetrics(sources.temporalPid)]);
+  const rpcs = sumBy('operation', metrics, 'service_requests', 'frontend');
+  const actions = sumBy('action_type', metrics, 'action', 'frontend');
+  const activities = rpcs.get('StartActivityExecution');
+  if (activities !== undefined) actions.set('grpc_StartActivityExecution', activities);
   return {
-    statements: total(statements),
-    statementsByVerb: Object.fromEntries(groupSums(statements, verbOf)),
-    rpcs: total(calls),
-    rpcsByName: Object.fromEntries(calls),
-    polls: total(rpcs) - total(calls),
-    temporalStoreCalls: total(perJob('storeCalls')),
-    historyEvents: await averageHistoryLength(sources.client),
+    statements,
+    rpcs: new Map([...rpcs].filter(([name]) => !NOT_OF_JOBS.includes(name))),
+    storeCalls: sumBy('operation', metrics, 'persistence_requests', 'history', 'matching'),
+    actions,
   };
 }
 
@@ -85,36 +81,39 @@ async function readMetrics(pid: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 }
 
-function sumByOperation(metrics: string, metric: string, ...services: string[]): Map<string, number> {
-  const lines = metrics.split('\n').filter((line) => line.startsWith(`${metric}{`) && line.includes('namespace="default"'));
-  const label = (line: string, name: string) => new RegExp(`${name}="([^"]*)"`).exec(line)?.[1] ?? '';
-  return groupSums(
-    lines
-      .filter((line) => services.includes(label(line, 'service_name')))
-      .map((line) => [label(line, 'operation'), Number(line.slice(line.lastIndexOf(' ') + 1))] as const),
-    (operation) => operation,
-  );
-}
-
-/** A statement that begins with a CTE is an update in all contestants. */
-function verbOf(statement: string): string {
-  const verb = /^\s*(\w+)/.exec(statement)?.[1]?.toLowerCase() ?? statement;
-  return verb === 'with' ? 'update' : verb;
-}
-
-async function averageHistoryLength(client: Client): Promise<number> {
-  const lengths: number[] = [];
-  for await (const { historyLength } of client.workflow.list({ pageSize: HISTORIES_MAX })) {
-    lengths.push(historyLength);
-    if (lengths.length === HISTORIES_MAX) break;
-  }
-  return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
-}
-
-function groupSums(entries: Iterable<readonly [string, number]>, keyOf: (name: string) => string): Map<string, number> {
+function sumBy(label: string, metrics: string, metric: string, ...services: string[]): Map<string, number> {
+  const valueOf = (line: string, name: string) => new RegExp(`[{,]${name}="([^"]*)"`).exec(line)?.[1] ?? '';
   const sums = new Map<string, number>();
-  for (const [name, value] of entries) sums.set(keyOf(name), (sums.get(keyOf(name)) ?? 0) + value);
+  for (const line of metrics.split('\n')) {
+    if (!line.startsWith(`${metric}{`) || !line.includes('namespace="default"') || !services.includes(valueOf(line, 'service_name')))
+      continue;
+    const name = valueOf(line, label);
+    sums.set(name, (sums.get(name) ?? 0) + Number(line.slice(line.lastIndexOf(' ') + 1)));
+  }
   return sums;
 }
 
-const total = (entries: readonly (readonly [string, number])[]): number => entries.reduce((sum, [, value]) => sum + value, 0);
+/** Bytes of histories, and of the state of standalone activities: the average of some of the newest. */
+export async function averageExecutionBytes(client: Client, kind: 'workflow' | 'activity'): Promise<number> {
+  const sizes: number[] = [];
+  const executions = kind === 'workflow' ? client.workflow.list({ pageSize: EXECUTIONS_MAX }) : client.activity.list('');
+  for await (const execution of executions) {
+    sizes.push(
+      'workflowId' in execution ? await workflowBytes(client, execution.workflowId) : await activityBytes(client, execution.activityId),
+    );
+    if (sizes.length === EXECUTIONS_MAX) break;
+  }
+  return sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
+}
+
+// The list has sizes of closed executions only.
+async function workflowBytes(client: Client, workflowId: string): Promise<number> {
+  return (await client.workflow.getHandle(workflowId).describe()).historySize ?? 0;
+}
+
+async function activityBytes(client: Client, activityId: string): Promise<number> {
+  const { rawInfo } = await client.activity.getHandle(activityId).describe();
+  return Number(rawInfo.stateSizeBytes ?? 0);
+}
+
+export const total = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((sum, count) => sum + count, 0);

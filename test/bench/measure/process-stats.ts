@@ -12,14 +12,16 @@ export interface CpuReading<Name extends string> {
   machineMs: number;
 }
 
-export function readCpu<Name extends string>(roots: Record<Name, number>): CpuReading<Name> {
+export function readCpu<Name extends string>(roots: Record<Name, readonly number[]>): CpuReading<Name> {
   const processes = new Map<number, { parent: number; cpuMs: number }>();
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
     const found = Number.isInteger(pid) ? readProcess(pid) : null;
     if (found) processes.set(pid, found);
   }
-  const names = new Map(Object.entries<number>(roots).map(([name, pid]) => [pid, name as Name]));
+  const names = new Map(
+    Object.entries<readonly number[]>(roots).flatMap(([name, pids]) => pids.map((pid) => [pid, name as Name] as const)),
+  );
   const trees = Object.fromEntries(Object.keys(roots).map((name) => [name, 0])) as Record<Name, number>;
   for (const [pid, { cpuMs }] of processes) {
     for (let at: number | undefined = pid; at !== undefined; at = processes.get(at)?.parent) {
@@ -34,7 +36,16 @@ export function readCpu<Name extends string>(roots: Record<Name, number>): CpuRe
 
 /** The most memory a process had since it began, in MB. */
 export function peakRssMb(pid: number): number {
-  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;
+  return readMemory(pid, 'VmHWM');
+}
+
+/** The memory that a process has now, in MB. */
+export function rssMb(pid: number): number {
+  return readMemory(pid, 'VmRSS');
+}
+
+function readMemory(pid: number, field: 'VmHWM' | 'VmRSS'): number {
+  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;
   return Number(kilobytes) / 1024;
 }
 

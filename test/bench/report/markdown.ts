@@ -11,6 +11,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** With as many digits as say something. */
 export function figure(value: number): string {
-  if (value >= 100) return value.toFixed(0);
-  return value.toFixed(value >= 10 ? 1 : 2);
+  if (value >= 1_000) return Math.round(value).toLocaleString('en-US');
+  if (value >= 100 || value === 0) return value.toFixed(0);
+  if (value >= 10) return value.toFixed(1);
+  return value.toFixed(value >= 0.1 ? 2 : 3);
 }

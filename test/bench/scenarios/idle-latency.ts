@@ -5,22 +5,41 @@ import type pg from 'pg';
 import { TABLE } from '../contestants/contestant.ts';
 import { now } from '../measure/clock.ts';
 import { startMeter } from '../measure/meter.ts';
-import { peakRssMb } from '../measure/process-stats.ts';
 import { percentile } from '../measure/spread.ts';
-import type { Figures, Latency } from '../result.ts';
+import type { Point } from '../result.ts';
 import type { Stage } from '../stage.ts';
+import { onStage, type Scenario } from './scenario.ts';
 
-export const JOBS_PER_S = 5;
+const JOBS_PER_S = 5;
+const JOBS = 40;
 
 interface Observer extends AsyncDisposable {
   /** Resolves with the time at which the end of the job could be seen. */
   seen(id: string): Promise<number>;
 }
 
-export async function idleLatency(stage: Stage, jobs: number): Promise<Figures> {
-  await using observer = stage.hasRow ? await observeRows(stage) : observeWorkflows(stage);
+export const idleLatency: Scenario = {
+  title: 'Now and then',
+  what: `${JOBS_PER_S} jobs per second on a system that has nothing else to do: milliseconds after the enqueue call.`,
+  contestants: ['bare-temporal', 'hand-written', 'asyncjob/each', 'asyncjob/activity', 'asyncjob/lane'],
+  rounds: 3,
+  columns: [
+    { key: 'returnsP50Ms', label: 'it returns, p50' },
+    { key: 'returnsP99Ms', label: 'p99' },
+    { key: 'p50Ms', label: 'handler starts, p50' },
+    { key: 'p99Ms', label: 'p99' },
+    { key: 'seenP50Ms', label: 'end is seen, p50' },
+    { key: 'seenP99Ms', label: 'p99' },
+    { key: 'cpuMsPerJob.all', label: 'CPU ms per job' },
+  ],
+  pictures: [],
+  measure: (run) => onStage(run, {}, async (stage) => [await nowAndThen(stage, run.isQuick ? 4 : JOBS)]),
+};
+
+async function nowAndThen(stage: Stage, jobs: number): Promise<Point> {
+  await using observer = await observe(stage);
   const first = stage.take(jobs);
-  const stopMeter = startMeter(stage.roots);
+  const stopMeter = startMeter(() => stage.roots);
   const startedAt = now();
   const observed = Array.from({ length: jobs }, async (_, i) => {
     await sleep(Math.max(0, startedAt + (i * 1_000) / JOBS_PER_S - now()));
@@ -30,25 +49,29 @@ export async function idleLatency(stage: Stage, jobs: number): Promise<Figures> 
   const times = await Promise.all(observed);
   await stage.allDone();
   const elapsedMs = now() - startedAt;
-  const handlerStarts = await stage.worker.call('startTimes', first, jobs);
-  const seen = latencyOf(times.map(({ calledAt, seenAt }) => seenAt - calledAt));
+  const starts = await stage.startTimes(first, jobs);
+  const { cpuMsPerJob, foreignCores } = stopMeter(jobs);
+  const waits = times.map(({ calledAt }, i) => starts[i]! - calledAt);
+  const returns = times.map(({ calledAt, returnedAt }) => returnedAt - calledAt);
+  const seen = times.map(({ calledAt, seenAt }) => seenAt - calledAt);
   return {
     n: jobs,
     jobsPerS: (jobs / elapsedMs) * 1_000,
-    enqueuePerS: null,
-    ...stopMeter(jobs),
-    workerRssMb: peakRssMb(stage.worker.pid),
-    ...seen,
-    latency: {
-      enqueued: latencyOf(times.map(({ calledAt, returnedAt }) => returnedAt - calledAt)),
-      started: latencyOf(times.map(({ calledAt }, i) => handlerStarts[i]! - calledAt)),
-      seen,
+    cpuMsPerJob,
+    p50Ms: percentile(waits, 50),
+    p99Ms: percentile(waits, 99),
+    foreignCores,
+    more: {
+      returnsP50Ms: percentile(returns, 50),
+      returnsP99Ms: percentile(returns, 99),
+      seenP50Ms: percentile(seen, 50),
+      seenP99Ms: percentile(seen, 99),
     },
   };
 }
 
-function latencyOf(values: readonly number[]): Latency {
-  return { p50Ms: percentile(values, 50), p99Ms: percentile(values, 99) };
+async function observe(stage: Stage): Promise<Observer> {
+  return stage.entry.hasRow ? observeRows(stage) : observeWorkflows(stage);
 }
 
 async function observeRows({ db }: Stage): Promise<Observer> {
