@@ -2,34 +2,22 @@
 // development server, in every scenario. `npm run histories` writes test/contract/histories/<version>/, once per
 // version; histories of a released version never change. `npm run histories -- --again` replaces those of a version
 // that is still being made.
-import { execFile, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createJobActivities, mirrorInterceptor } from '../activities/index.ts';
 import { startTemporal } from '../src/dev/index.ts';
 import { findTemporalCli } from '../src/dev/temporal-cli.ts';
-import type { RunAttempt } from '../src/domain/attempt.ts';
-import { workflowIdOf } from '../src/domain/identity.ts';
-import type { DispatchRequest, Log } from '../src/domain/ports.ts';
 import { resolveTemporal, TemporalConnection } from '../src/temporal/connection.ts';
 import { TemporalCalls } from '../src/temporal/temporal-calls.ts';
 import { WorkflowEngine } from '../src/temporal/workflow-engine.ts';
 import { VERSION } from '../src/version.ts';
-import { TemporalWorker } from '../src/worker/temporal-worker.ts';
-import { SCENARIOS, type Scenario, type Stage } from './history-scenarios.ts';
+import { SCENARIOS } from './history-scenarios.ts';
+import { ScenarioPlay, startWorker } from './play-scenario.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
-const JOB_TYPE = 'RecordedJob';
-const DYING = '--dying-worker';
-const TIMEOUT_MS = 30_000;
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
-
-if (process.argv[2] === DYING) await workUntilKilled(process.argv[3]!, process.argv[4]!);
-else await record(process.argv.includes('--again'));
+await record(process.argv.includes('--again'));
 
 async function record(again: boolean): Promise<void> {
   const folder = path.join(root, 'test/contract/histories', VERSION);
@@ -46,8 +34,17 @@ async function record(again: boolean): Promise<void> {
   try {
     const histories: [string, string][] = [];
     for (const scenario of SCENARIOS) {
-      const workflowId = await play(scenario, { address: server.address, connection, engine });
-      histories.push([scenario.name, await showHistory(cli.path, server.address, workflowId)]);
+      const play = new ScenarioPlay(scenario, { connection, engine, queue: scenario.name });
+      await play.begin();
+      const worker = await startWorker(server.address, scenario.name, play);
+      const running = worker.run();
+      try {
+        await play.end();
+      } finally {
+        worker.shutdown();
+        await running;
+      }
+      histories.push([scenario.name, await showHistory(cli.path, server.address, play.handle.workflowId)]);
       console.log(`${scenario.name}: ${scenario.closes}`);
     }
     rmSync(folder, { recursive: true, force: true });
@@ -60,95 +57,6 @@ async function record(again: boolean): Promise<void> {
   console.log(`Recorded ${SCENARIOS.length} histories in ${path.relative(root, folder)}.`);
 }
 
-interface Servers {
-  address: string;
-  connection: TemporalConnection;
-  engine: WorkflowEngine;
-}
-
-/** Runs one job to its end; returns its workflow id. */
-async function play(scenario: Scenario, { address, connection, engine }: Servers): Promise<string> {
-  const job: DispatchRequest = {
-    jobType: JOB_TYPE,
-    id: randomUUID(),
-    run: 1,
-    queue: scenario.name,
-    startAt: null,
-    priority: null,
-    heartbeatTimeoutMs: 30_000,
-    totalTimeoutMs: null,
-    ...scenario.request,
-  };
-  const workflowId = workflowIdOf('', job);
-  const handle = connection.client.workflow.getHandle(workflowId);
-  let begun = 0;
-  const runAttempt: RunAttempt = (host, invoke) => {
-    begun = Math.max(begun, host.ref.attempt);
-    return scenario.attempts[Math.min(host.ref.attempt, scenario.attempts.length) - 1]!(host, invoke);
-  };
-  const stage: Stage = {
-    engine,
-    job,
-    attemptBegan: (n) => until(`attempt ${n} of ${scenario.name} begins`, () => begun >= n),
-    attemptWaits: (n) =>
-      until(`attempt ${n} of ${scenario.name} waits`, async () => (await handle.describe()).raw.pendingActivities?.[0]?.attempt === n),
-  };
-  await engine.dispatch(job);
-  if (scenario.firstWorkerDies) await dieAtWork(address, job.queue);
-  await scenario.before?.(stage);
-  const worker = await startWorker(address, job.queue, runAttempt, scenario.lastWordFailures);
-  const running = worker.run();
-  try {
-    await scenario.during?.(stage);
-    await handle.result().catch(() => undefined);
-    const { status } = await handle.describe();
-    if (status.name !== scenario.closes) throw new Error(`${scenario.name} closed as ${status.name}, not ${scenario.closes}`);
-  } finally {
-    worker.shutdown();
-    await running;
-  }
-  return workflowId;
-}
-
-async function startWorker(address: string, queue: string, runAttempt: RunAttempt, lastWordFailures = 0): Promise<TemporalWorker> {
-  let failures = 0;
-  return TemporalWorker.create({
-    settings: resolveTemporal({ address, namespace: 'default' }, {}),
-    taskQueues: [queue],
-    concurrency: 2,
-    activities: createJobActivities({
-      finalize: async () => {
-        if (failures++ < lastWordFailures) throw new Error('PostgreSQL is away');
-      },
-    }),
-    interceptors: [mirrorInterceptor({ runAttempt })],
-    identity: 'asyncjob recorder',
-    log: silent,
-    drainTimeoutMs: 500,
-  });
-}
-
-/** Has a worker process begin the first attempt and kills it. */
-async function dieAtWork(address: string, queue: string): Promise<void> {
-  const child = spawn(process.execPath, [import.meta.filename, DYING, address, queue], { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.once('data', () => resolve());
-      child.once('exit', (code) => reject(new Error(`the worker that should die ended by itself: ${code}`)));
-    });
-  } finally {
-    child.kill('SIGKILL');
-  }
-}
-
-async function workUntilKilled(address: string, queue: string): Promise<void> {
-  const worker = await startWorker(address, queue, () => {
-    process.stdout.write('began\n');
-    return new Promise(() => {});
-  });
-  await worker.run();
-}
-
 /** As `temporal workflow show -o json` gives it, without what is this machine's. */
 async function showHistory(cli: string, address: string, workflowId: string): Promise<string> {
   const args = ['workflow', 'show', '--workflow-id', workflowId, '--address', address, '--namespace', 'default', '--output', 'json'];
@@ -159,10 +67,4 @@ async function showHistory(cli: string, address: string, workflowId: string): Pr
     .replaceAll(`file://${root}/`, '')
     .replaceAll(`${root}/`, '')
     .trim()}\n`;
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + TIMEOUT_MS; !(await condition()); await sleep(50)) {
-    if (Date.now() > deadline) throw new Error(`not within ${TIMEOUT_MS / 1_000} s: ${what}`);
-  }
 }

@@ -123,6 +123,12 @@ export const SETTINGS = {
     default: false,
     help: 'Whether a worker opens lanes also while Temporal is away; a lane that is open goes on in any case',
   }),
+  workflowSandbox: setting<boolean>({
+    env: 'ASYNCJOB_WORKFLOW_SANDBOX',
+    parse: yesOrNo,
+    default: false,
+    help: "Whether a worker runs asyncjob's own workflow in Temporal's sandbox: threads, more CPU and memory, stack traces in Temporal's UI",
+  }),
   appFile: setting<string | null>({
     env: 'ASYNCJOB_APP',
     option: '--app',

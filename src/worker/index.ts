@@ -59,6 +59,7 @@ export class JobWorker implements AsyncDisposable {
         activities: services.activities,
         interceptors: [services.interceptor],
         lanes: services.lanes,
+        workflowSandbox: parts.settings.workflowSandbox,
         identity: name === '' ? `asyncjob ${services.id}` : `asyncjob ${name} ${services.id}`,
         log,
         drainTimeoutMs,

@@ -7,6 +7,7 @@ import type { Log } from '../domain/ports.ts';
 import type { TemporalSettings } from '../temporal/connection.ts';
 import { connectNative } from './connect-native.ts';
 import { installRuntime } from './temporal-runtime.ts';
+import { workerClassOf } from './worker-class.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
 
 export interface LaneWorkerOptions {
@@ -25,6 +26,8 @@ export interface TemporalWorkerOptions {
   interceptors: ActivityInterceptorsFactory[];
   /** Of a worker with lanes; they get an SDK worker of their own. */
   lanes?: LaneWorkerOptions | null;
+  /** Whether the workflow runs in the SDK's sandbox. @default false */
+  workflowSandbox?: boolean;
   /** Shown in Temporal's UI and histories. */
   identity: string;
   log: Log;
@@ -57,15 +60,16 @@ export class TemporalWorker {
    */
   static async create(options: TemporalWorkerOptions): Promise<TemporalWorker> {
     installRuntime(options.log);
-    const [connection, workflowBundle] = await Promise.all([
+    const [connection, workflowBundle, JobsWorker] = await Promise.all([
       connectNative({ settings: options.settings, log: options.log, wait: options.wait ?? true, signal: options.signal }),
       loadWorkflowBundle(),
+      workerClassOf(options.workflowSandbox ?? false, options.log),
     ]);
     const workers: Worker[] = [];
     const created = new TemporalWorker(connection, workers);
     try {
       for (const taskQueue of options.taskQueues) {
-        workers.push(await Worker.create({ ...toWorkerOptions(options), connection, workflowBundle, taskQueue }));
+        workers.push(await JobsWorker.create({ ...toWorkerOptions(options), connection, workflowBundle, taskQueue }));
       }
       if (options.lanes) workers.push(await Worker.create({ ...toWorkerOptions(options), ...toLaneOptions(options.lanes), connection }));
     } catch (error) {

@@ -33,7 +33,7 @@ export async function loadWorkflowBundle(): Promise<WorkflowBundleOption> {
 /** For the package's build: writes `bundle.js` and `bundle.json` beside the compiled workflows. */
 export async function writeWorkflowBundle(): Promise<string> {
   const { code } = await bundle();
-  const facts: BundleFacts = { sdkVersion: installedSdkVersion() };
+  const facts: BundleFacts = { sdkVersion: installedSdkVersion('worker') };
   await writeFile(PREBUILT, code);
   await writeFile(PREBUILT_FACTS, `${JSON.stringify(facts)}\n`);
   return PREBUILT;
@@ -42,11 +42,11 @@ export async function writeWorkflowBundle(): Promise<string> {
 async function isPrebuiltUsable(): Promise<boolean> {
   if (!existsSync(PREBUILT) || !existsSync(PREBUILT_FACTS)) return false;
   const { sdkVersion } = JSON.parse(await readFile(PREBUILT_FACTS, 'utf8')) as BundleFacts;
-  return sdkVersion === installedSdkVersion();
+  return sdkVersion === installedSdkVersion('worker');
 }
 
-function installedSdkVersion(): string {
-  return (createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string }).version;
+export function installedSdkVersion(name: 'worker' | 'workflow'): string {
+  return (createRequire(import.meta.url)(`@temporalio/${name}/package.json`) as { version: string }).version;
 }
 
 async function bundle(): Promise<{ code: string }> {

@@ -10,9 +10,15 @@ import { SCENARIOS } from '../../scripts/history-scenarios.ts';
 import type { Log } from '../../src/domain/ports.ts';
 import { VERSION } from '../../src/version.ts';
 import { installRuntime } from '../../src/worker/temporal-runtime.ts';
+import { UnsandboxedWorker } from '../../src/worker/unsandboxed-worker.ts';
 import { loadWorkflowBundle } from '../../src/worker/workflow-bundle.ts';
 
 const FOLDER = path.join(import.meta.dirname, 'histories');
+/** What executes workflows: Temporal's sandbox, and what workers use instead. */
+const KINDS = [
+  ['in the sandbox', Worker],
+  ['without the sandbox', UnsandboxedWorker],
+] as const;
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** `<version>/<scenario>` of every history. */
@@ -26,13 +32,43 @@ const names = globSync('*/*.json', { cwd: FOLDER })
   .sort();
 
 /** How each history replays: `ok`, or what was found to differ. */
-async function replay(workflowBundle: WorkflowBundleOption): Promise<Map<string, string>> {
+async function replay(kind: typeof Worker, workflowBundle: WorkflowBundleOption): Promise<Map<string, string>> {
   const histories = names.map((name) => ({ workflowId: name, history: read(name) }) as HistoryAndWorkflowId);
   const results = new Map<string, string>();
-  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
+  for await (const { workflowId, error } of kind.runReplayHistories({ workflowBundle }, histories)) {
     results.set(workflowId, error ? `${error.name}: ${error.message}` : 'ok');
   }
   return results;
+}
+
+/** What the workflow answers to each activation while its history is replayed, by execution. */
+async function answers(kind: typeof Worker, workflowBundle: WorkflowBundleOption): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  class Listening extends kind {
+    protected static override async createWorkflowCreator(...args: Parameters<typeof Worker.createWorkflowCreator>) {
+      const creator = await super.createWorkflowCreator(...args);
+      const createWorkflow = creator.createWorkflow.bind(creator);
+      creator.createWorkflow = async (options) => {
+        const workflow = await createWorkflow(options);
+        const given: string[] = [];
+        found.set(options.info.runId, given);
+        const activate = workflow.activate.bind(workflow);
+        workflow.activate = async (activation) => {
+          const answer = await activate(activation);
+          const text = JSON.stringify(answer, (_, value: unknown) =>
+            ArrayBuffer.isView(value) ? Buffer.from(value as Uint8Array).toString() : value,
+          );
+          // Each replay has a queue of its own.
+          given.push(text.replaceAll(/fake_replay_queue-\d+/g, 'queue'));
+          return answer;
+        };
+        return workflow;
+      };
+      return creator;
+    }
+  }
+  await replay(Listening, workflowBundle);
+  return found;
 }
 
 function read(name: string): { events: { eventType: string }[] } {
@@ -44,20 +80,37 @@ async function bundleOf(fixture: string): Promise<WorkflowBundleOption> {
   return bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
 }
 
-beforeAll(() => installRuntime(silent));
+let asItIs: WorkflowBundleOption;
+let withATimerMore: WorkflowBundleOption;
+let withATimerBehindPatched: WorkflowBundleOption;
+beforeAll(async () => {
+  installRuntime(silent);
+  [asItIs, withATimerMore, withATimerBehindPatched] = await Promise.all([
+    loadWorkflowBundle(),
+    bundleOf('timer-added'),
+    bundleOf('timer-added-patched'),
+  ]);
+});
 
-describe('the workflow as it is', () => {
+describe.each(KINDS)('the workflow as it is, %s,', (_, kind) => {
   let results: Map<string, string>;
   beforeAll(async () => {
-    results = await replay(await loadWorkflowBundle());
+    results = await replay(kind, asItIs);
   });
 
   it.each(names)('replays %s', (name) => expect(results.get(name)).toBe('ok'));
 });
 
-describe('a changed workflow', () => {
+it('the workflow answers without the sandbox as in it', async () => {
+  const sandboxed = await answers(Worker, asItIs);
+  expect(await answers(UnsandboxedWorker, asItIs)).toEqual(sandboxed);
+  expect(await answers(UnsandboxedWorker, withATimerMore)).not.toEqual(sandboxed);
+  expect(sandboxed.size).toBe(names.length);
+});
+
+describe.each(KINDS)('a changed workflow, %s,', (_, kind) => {
   it('with a timer more is found out by every history', async () => {
-    const results = await replay(await bundleOf('timer-added'));
+    const results = await replay(kind, withATimerMore);
     const undetected = [...results]
       .filter(([, result]) => !/DeterminismViolationError: .*Nondeterminism/.test(result))
       .map(([name]) => name);
@@ -66,7 +119,7 @@ describe('a changed workflow', () => {
   });
 
   it('may be released when the change is behind patched()', async () => {
-    const results = await replay(await bundleOf('timer-added-patched'));
+    const results = await replay(kind, withATimerBehindPatched);
     expect([...results].filter(([, result]) => result !== 'ok')).toEqual([]);
   });
 });

@@ -1,9 +1,11 @@
-// Workflow, activities, interceptor and worker on a real Temporal; what the row would say is scripted per job.
+// Workflow, activities, interceptor and worker on a real Temporal; what the row would say is scripted per job. Once more in
+// Temporal's sandbox: job-workflow-in-sandbox.test.ts.
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { heartbeat } from '@temporalio/activity';
 import { createJobActivities, mirrorInterceptor } from '../../activities/index.ts';
 import type { AttemptSlots } from '../../activities/index.ts';
+import { readSettings } from '../../src/app/settings.ts';
 import type { AttemptEnd, AttemptHost, RunAttempt } from '../../src/domain/attempt.ts';
 import type { ErrorRecord } from '../../src/domain/errors.ts';
 import { taskQueueOf, workflowIdOf } from '../../src/domain/identity.ts';
@@ -18,6 +20,7 @@ import { temporalAddress, uniqueQueue } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 const JOB_TYPE = 'WorkflowTest';
+const { workflowSandbox } = readSettings(process.env);
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 type Attempt = Parameters<RunAttempt>[1] extends infer Invoke ? (host: AttemptHost, invoke: Invoke) => Promise<AttemptEnd> : never;
@@ -72,6 +75,7 @@ async function startWorker(changes: WorkerChanges = {}): Promise<TemporalWorker>
     identity: 'test',
     log: silent,
     drainTimeoutMs,
+    workflowSandbox,
   });
   running = created.run();
   running.catch(() => {});
@@ -338,7 +342,7 @@ describe('a job that is cancelled or revoked', () => {
   });
 });
 
-describe('heartbeats', () => {
+describe.skipIf(workflowSandbox)('heartbeats', () => {
   it('go out by themselves, and those of the handler are shown and reported', async () => {
     await startWorker();
     const raw: unknown[] = [];
@@ -380,7 +384,7 @@ describe('heartbeats', () => {
   });
 });
 
-describe('a worker', () => {
+describe.skipIf(workflowSandbox)('a worker', () => {
   it('that shuts down hands its attempts to the next one', async () => {
     const first = await startWorker({ drainTimeoutMs: 200 });
     const job = await dispatch([untilStopped({ kind: 'handedBack', reason: 'shutdown' }), succeed]);

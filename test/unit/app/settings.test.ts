@@ -20,6 +20,7 @@ describe('readSettings', () => {
       reconcileIntervalMs: 5_000,
       listen: true,
       lanesWithoutTemporal: false,
+      workflowSandbox: false,
       appFile: null,
     });
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']));
