@@ -1,13 +1,13 @@
 // The mirror of a worker's lanes: starts and successes of many rows in one statement each; everything else is written as
 // for other jobs. On connections of its own.
 import type { Pool } from 'pg';
-import { toErrorMessage } from '../domain/errors.ts';
+import { toErrorMessage, type ErrorRecord } from '../domain/errors.ts';
 import type { FactCounts } from '../domain/fact-counts.ts';
-import type { AttemptRef, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
+import type { AttemptRef, LaneLook, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
 import { changesDocument } from './changes-document.ts';
 import { Coalescer } from './coalescer.ts';
 import type { JobTable, LibraryTables } from './job-table.ts';
-import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
+import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement, unhandledStatement } from './lane-statements.ts';
 import { crashedRepeatedly, PostgresJobMirror } from './postgres-job-mirror.ts';
 import { positionsQuery } from './queries.ts';
 import { isTransientDatabaseError } from './transient.ts';
@@ -71,9 +71,14 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     return this.#started(table, await this.#send(takeoverStatement(table, this.#options.library), values, CLAIM_TIMEOUT_MS));
   }
 
-  async hasWork({ jobType, queue, worker, running }: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean> {
+  async hasWork({ jobType, queue, worker, running }: LaneLook): Promise<boolean> {
     const [row] = await this.#send(laneWorkQuery(this.#table({ jobType }), this.#options.library), [queue, worker, running]);
     return row?.['has_work'] === true;
+  }
+
+  async unhandled({ jobType, queue, worker, running }: LaneLook, error: ErrorRecord): Promise<void> {
+    const values = [queue, worker, running, JSON.stringify(error), toErrorMessage(error)];
+    await this.#send(unhandledStatement(this.#table({ jobType }), this.#options.library), values);
   }
 
   override succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {

@@ -326,6 +326,15 @@ describe('a lane', () => {
     expect(await slow.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: verb === 'cancel' ? 2 : 1, failures: 0, crashes: 0 });
   });
 
+  it('says on the row why a job of an unknown type waits, and runs it as soon as it is known', async () => {
+    const job = await Parcel.enqueue();
+    await until(async () => (await job.refresh()).errorMessage);
+    expect(job).toMatchObject({ status: 'PENDING', error: { code: 'handler.missing' }, nextAttemptAt: null });
+    expect(job.errorMessage).toContain("no handler for 'Parcel' on queue 'default'");
+    using _ = shop.app.handle(Parcel, () => undefined);
+    expect(await job.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: 1, failures: 0, errorMessage: null });
+  });
+
   it('leaves no workflow behind when there is nothing to do', async () => {
     using _ = shop.app.handle(Parcel, () => undefined);
     await (await Parcel.enqueue()).wait(PATIENCE);
