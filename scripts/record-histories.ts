@@ -9,17 +9,19 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { createJobActivities, mirrorInterceptor } from '../activities/index.ts';
+import { createJobActivities, createLaneActivities, mirrorInterceptor } from '../activities/index.ts';
 import { startTemporal } from '../src/dev/index.ts';
 import { findTemporalCli } from '../src/dev/temporal-cli.ts';
 import type { RunAttempt } from '../src/domain/attempt.ts';
 import { workflowIdOf } from '../src/domain/identity.ts';
+import { laneTaskQueueOf, laneWorkflowIdOf, type LaneEnd } from '../src/domain/lane.ts';
 import type { DispatchRequest, Log } from '../src/domain/ports.ts';
 import { resolveTemporal, TemporalConnection } from '../src/temporal/connection.ts';
+import { startLane } from '../src/temporal/lane-starter.ts';
 import { TemporalCalls } from '../src/temporal/temporal-calls.ts';
 import { WorkflowEngine } from '../src/temporal/workflow-engine.ts';
 import { VERSION } from '../src/version.ts';
-import { TemporalWorker } from '../src/worker/temporal-worker.ts';
+import { TemporalWorker, type LaneWorkerOptions } from '../src/worker/temporal-worker.ts';
 import { SCENARIOS, type Scenario, type Stage } from './history-scenarios.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -46,7 +48,7 @@ async function record(again: boolean): Promise<void> {
   try {
     const histories: [string, string][] = [];
     for (const scenario of SCENARIOS) {
-      const workflowId = await play(scenario, { address: server.address, connection, engine });
+      const workflowId = await (scenario.lane ? playLane : play)(scenario, { address: server.address, connection, engine });
       histories.push([scenario.name, await showHistory(cli.path, server.address, workflowId)]);
       console.log(`${scenario.name}: ${scenario.closes}`);
     }
@@ -110,7 +112,41 @@ async function play(scenario: Scenario, { address, connection, engine }: Servers
   return workflowId;
 }
 
-async function startWorker(address: string, queue: string, runAttempt: RunAttempt, lastWordFailures = 0): Promise<TemporalWorker> {
+/** Runs a lane to its end; returns its workflow id. */
+async function playLane({ name, closes, lane: why = 'empty' }: Scenario, { address, connection }: Servers): Promise<string> {
+  const lane = { jobType: JOB_TYPE, queue: name, worker: 'recorder' };
+  const workflowId = laneWorkflowIdOf('', lane, 1);
+  const handle = connection.client.workflow.getHandle(workflowId);
+  const activities = createLaneActivities({
+    async serve(_input, { onStop }) {
+      if (why === 'empty') return { jobs: 3, why };
+      const stopped = new Promise<LaneEnd>((resolve) => onStop(resolve));
+      await handle.cancel();
+      return { jobs: 3, why: await stopped };
+    },
+  });
+  await startLane(connection, '', lane, 1);
+  const lanes = { taskQueue: laneTaskQueueOf('', lane.worker), activities, activitiesMax: 1 };
+  const worker = await startWorker(address, name, () => Promise.reject(new Error('a lane has no attempts')), 0, lanes);
+  const running = worker.run();
+  try {
+    await handle.result();
+    const { status } = await handle.describe();
+    if (status.name !== closes) throw new Error(`${name} closed as ${status.name}, not ${closes}`);
+  } finally {
+    worker.shutdown();
+    await running;
+  }
+  return workflowId;
+}
+
+async function startWorker(
+  address: string,
+  queue: string,
+  runAttempt: RunAttempt,
+  lastWordFailures = 0,
+  lanes: LaneWorkerOptions | null = null,
+): Promise<TemporalWorker> {
   let failures = 0;
   return TemporalWorker.create({
     settings: resolveTemporal({ address, namespace: 'default' }, {}),
@@ -122,6 +158,7 @@ async function startWorker(address: string, queue: string, runAttempt: RunAttemp
       },
     }),
     interceptors: [mirrorInterceptor({ runAttempt })],
+    lanes,
     identity: 'asyncjob recorder',
     log: silent,
     drainTimeoutMs: 500,
