@@ -66,6 +66,20 @@ describe('a lane', () => {
     expect(await schemaDiff(shop.app.orm)).toEqual([]);
   });
 
+  it('has indexes for claims, and none for a dispatch that never comes', async () => {
+    const { rows } = await shop.db.query<{ indexdef: string }>(
+      `select indexdef from pg_indexes where tablename = 'parcel' and schemaname = current_schema()`,
+    );
+    const indexes = rows.map(({ indexdef }) => indexdef.replace(/^.* USING btree /, '')).sort();
+    expect(indexes).toEqual([
+      '(created_at)',
+      '(id)',
+      `(queue, next_attempt_at) WHERE ((status = 'PENDING'::text) AND (next_attempt_at IS NOT NULL))`,
+      `(queue, priority, enqueued_at) WHERE ((status = 'PENDING'::text) AND (next_attempt_at IS NULL))`,
+      '(status, created_at)',
+    ]);
+  });
+
   it('takes jobs from PENDING over STARTED to SUCCESS, and their rows know everything', async () => {
     using _ = shop.app.handle(Parcel, async (task, job) => {
       const stored = await Parcel.get(job.id, { em: shop.app.orm.em.fork() });
