@@ -52,10 +52,17 @@ it('a result whose write was applied but never answered is written once, and the
   await stage().worker();
   const jobs = await atWork();
 
-  stage().postgresProxy.mode = 'drop-answers';
-  await stage().release(...jobs);
-  for (const job of jobs) await stage().until(job, ({ status }) => status === 'SUCCESS');
-  stage().postgresProxy.mode = 'open';
+  const proxy = stage().postgresProxy;
+  for (const job of jobs) {
+    proxy.onRequest = (bytes) => {
+      if (bytes.includes(`= 'SUCCESS', "progress" = 1`)) proxy.mode = 'drop-answers';
+    };
+    await stage().release(job);
+    await stage().until(job, ({ status }) => status === 'SUCCESS');
+    expect(proxy.mode).toBe('drop-answers');
+    proxy.onRequest = () => undefined;
+    proxy.mode = 'open';
+  }
 
   expect(await outcomesOf(jobs)).toMatchObject(jobs.map(() => ONE_RUN));
   // The worker goes on.
