@@ -2,6 +2,7 @@
 // row would say is scripted: a history knows only what attempts answered.
 import type { AttemptEnd, AttemptHost, RunAttempt } from '../src/domain/attempt.ts';
 import type { ErrorRecord } from '../src/domain/errors.ts';
+import type { LaneEnd } from '../src/domain/lane.ts';
 import type { DispatchRequest, JobEngine } from '../src/domain/ports.ts';
 
 export type Attempt = (host: AttemptHost, invoke: Parameters<RunAttempt>[1]) => Promise<AttemptEnd>;
@@ -32,6 +33,8 @@ export interface Scenario {
   firstWorkerDies?: true;
   /** So often the last word cannot be written. */
   lastWordFailures?: number;
+  /** It is a lane's workflow, which ends for this reason. */
+  lane?: Extract<LaneEnd, 'empty' | 'cancelled'>;
 }
 
 const error: ErrorRecord = {
@@ -148,4 +151,6 @@ export const SCENARIOS: readonly Scenario[] = [
       await engine.terminate(job, 'test');
     },
   },
+  { name: 'lane', closes: 'COMPLETED', attempts: [], lane: 'empty' },
+  { name: 'lane-cancelled', closes: 'COMPLETED', attempts: [], lane: 'cancelled' },
 ];

@@ -8,12 +8,12 @@ import { createJobActivities, mirrorInterceptor } from '../activities/index.ts';
 import type { RunAttempt } from '../src/domain/attempt.ts';
 import { workflowIdOf } from '../src/domain/identity.ts';
 import type { DispatchRequest, Log } from '../src/domain/ports.ts';
-import { resolveTemporal, type TemporalConnection } from '../src/temporal/connection.ts';
+import { resolveTemporal, TemporalConnection } from '../src/temporal/connection.ts';
 import type { WorkflowEngine } from '../src/temporal/workflow-engine.ts';
-import { TemporalWorker } from '../src/worker/temporal-worker.ts';
+import { TemporalWorker, type LaneWorkerOptions } from '../src/worker/temporal-worker.ts';
 import type { Scenario, Stage } from './history-scenarios.ts';
 
-const JOB_TYPE = 'RecordedJob';
+export const JOB_TYPE = 'RecordedJob';
 const DYING = '--dying-worker';
 const TIMEOUT_MS = 30_000;
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
@@ -90,18 +90,19 @@ export class ScenarioPlay {
   }
 }
 
-/** A worker for one play. */
-export async function startWorker(
-  address: string,
-  queue: string,
-  part: Pick<ScenarioPlay, 'runAttempt' | 'finalize'>,
-): Promise<TemporalWorker> {
+/** What a worker for one play does. */
+export interface Part extends Pick<ScenarioPlay, 'runAttempt' | 'finalize'> {
+  lanes?: LaneWorkerOptions;
+}
+
+export async function startWorker({ connection, queue }: Pick<Theatre, 'connection' | 'queue'>, part: Part): Promise<TemporalWorker> {
   return TemporalWorker.create({
-    settings: resolveTemporal({ address, namespace: 'default' }, {}),
+    settings: connection.settings,
     taskQueues: [queue],
     concurrency: 2,
     activities: createJobActivities({ finalize: part.finalize }),
     interceptors: [mirrorInterceptor({ runAttempt: part.runAttempt })],
+    lanes: part.lanes ?? null,
     identity: 'asyncjob recorder',
     log: silent,
     drainTimeoutMs: 500,
@@ -126,7 +127,8 @@ async function workUntilKilled(address: string, queue: string): Promise<void> {
     process.stdout.write('began\n');
     return new Promise(() => {});
   };
-  const worker = await startWorker(address, queue, { runAttempt, finalize: async () => undefined });
+  const connection = new TemporalConnection(resolveTemporal({ address, namespace: 'default' }, {}));
+  const worker = await startWorker({ connection, queue }, { runAttempt, finalize: async () => undefined });
   await worker.run();
 }
 

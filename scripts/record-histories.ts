@@ -13,8 +13,9 @@ import { resolveTemporal, TemporalConnection } from '../src/temporal/connection.
 import { TemporalCalls } from '../src/temporal/temporal-calls.ts';
 import { WorkflowEngine } from '../src/temporal/workflow-engine.ts';
 import { VERSION } from '../src/version.ts';
-import { SCENARIOS } from './history-scenarios.ts';
-import { ScenarioPlay, startWorker } from './play-scenario.ts';
+import { SCENARIOS, type Scenario } from './history-scenarios.ts';
+import { playLane } from './play-lane.ts';
+import { ScenarioPlay, startWorker, type Theatre } from './play-scenario.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 await record(process.argv.includes('--again'));
@@ -34,17 +35,8 @@ async function record(again: boolean): Promise<void> {
   try {
     const histories: [string, string][] = [];
     for (const scenario of SCENARIOS) {
-      const play = new ScenarioPlay(scenario, { connection, engine, queue: scenario.name });
-      await play.begin();
-      const worker = await startWorker(server.address, scenario.name, play);
-      const running = worker.run();
-      try {
-        await play.end();
-      } finally {
-        worker.shutdown();
-        await running;
-      }
-      histories.push([scenario.name, await showHistory(cli.path, server.address, play.handle.workflowId)]);
+      const workflowId = await (scenario.lane ? playLane : playJob)(scenario, { connection, engine, queue: scenario.name });
+      histories.push([scenario.name, await showHistory(cli.path, server.address, workflowId)]);
       console.log(`${scenario.name}: ${scenario.closes}`);
     }
     rmSync(folder, { recursive: true, force: true });
@@ -55,6 +47,21 @@ async function record(again: boolean): Promise<void> {
     await server.stop();
   }
   console.log(`Recorded ${SCENARIOS.length} histories in ${path.relative(root, folder)}.`);
+}
+
+/** Runs one job to its end; returns its workflow id. */
+async function playJob(scenario: Scenario, theatre: Theatre): Promise<string> {
+  const play = new ScenarioPlay(scenario, theatre);
+  await play.begin();
+  const worker = await startWorker(theatre, play);
+  const running = worker.run();
+  try {
+    await play.end();
+  } finally {
+    worker.shutdown();
+    await running;
+  }
+  return play.handle.workflowId;
 }
 
 /** As `temporal workflow show -o json` gives it, without what is this machine's. */

@@ -104,6 +104,9 @@ export interface LaneRequest {
   crashRetries: number;
 }
 
+/** What is asked of a queue before there is a lane. */
+export type LaneLook = Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>;
+
 /** From where a lane has its rows. Nothing but the answer says which ones it has. */
 export interface LaneRows {
   /** The next PENDING ones, STARTED by this lane. */
@@ -111,7 +114,9 @@ export interface LaneRows {
   /** STARTED ones that nobody is at work on; settles those that were to be revoked, or crashed too often. */
   takeOver(request: LaneRequest): Promise<StartedRow[]>;
   /** Whether either would find something. */
-  hasWork(request: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean>;
+  hasWork(request: LaneLook): Promise<boolean>;
+  /** The next PENDING ones say why they wait: this worker may not run them. Those of a moment ago are left to others. */
+  unhandled(request: LaneLook, error: ErrorRecord): Promise<void>;
 }
 
 /** What became of a run whose execution is gone, and what its dispatch needs. */

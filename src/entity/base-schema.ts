@@ -65,15 +65,19 @@ export const AsyncJobSchema = new EntitySchema<AsyncJob>({
     // Lists: newest first, of one status or of all.
     { properties: ['createdAt'] },
     { properties: ['status', 'createdAt'] },
-    // The relay's sweep: committed, never dispatched. Empty when all is well, so it costs next to nothing.
-    { properties: ['enqueuedAt'], where: { status: 'PENDING', runId: null } },
-    // A walk over what is not settled, in the order of creation. On a column that never changes, so that writes of progress
-    // touch no index.
-    { properties: ['id'], where: { status: { $in: [...OPEN_STATUSES] } } },
   ] as never,
 });
 
-/** From which lanes claim: what waits, and what is to be tried again or waits for its time. Of classes with lanes only. */
+/** Of classes whose jobs are dispatched. */
+export const DISPATCH_INDEXES: readonly object[] = [
+  // The relay's sweep: committed, never dispatched. Empty when all is well, so it costs next to nothing.
+  { properties: ['enqueuedAt'], where: { status: 'PENDING', runId: null } },
+  // A walk over what is not settled, in the order of creation. On a column that never changes, so that writes of progress
+  // touch no index.
+  { properties: ['id'], where: { status: { $in: [...OPEN_STATUSES] } } },
+];
+
+/** Of classes with lanes, from which these claim: what waits, and what is to be tried again or waits for its time. */
 export const LANE_INDEXES: readonly object[] = [
   { properties: ['queue', 'priority', 'enqueuedAt'], where: { status: 'PENDING', nextAttemptAt: null } },
   { properties: ['queue', 'nextAttemptAt'], where: { status: 'PENDING', nextAttemptAt: { $ne: null } } },

@@ -14,7 +14,7 @@ import { AsyncJob } from './async-job.ts';
 import { AsyncJobAttempt, AttemptSchema } from './async-job-attempt.ts';
 import { AsyncJobView, AsyncJobViewSchema } from './async-job-view.ts';
 import { AsyncJobWorker, WorkerSchema } from './async-job-worker.ts';
-import { AsyncJobSchema, baseColumn, LANE_INDEXES, type BaseProperty } from './base-schema.ts';
+import { AsyncJobSchema, baseColumn, DISPATCH_INDEXES, LANE_INDEXES, type BaseProperty } from './base-schema.ts';
 import { invalidSettings } from './invalid-settings.ts';
 import { problemOfJobType } from './job-statics.ts';
 import type { Columns, JobClass } from './job-types.ts';
@@ -115,12 +115,12 @@ function entityOf(jobClass: JobClass): EntitySchema {
     const decorated = Object.getOwnPropertyDescriptor(jobClass, MetadataStorage.META_SYMBOL)?.value as EntityMetadata | undefined;
     for (const [name, column] of decorated ? ownDefaultsOf(jobClass) : [])
       Object.assign(decorated!.properties, { [name]: { name, kind: ReferenceKind.SCALAR, ...column } });
-    if (decorated) addLaneIndexes(jobClass, decorated.indexes);
+    if (decorated) addIndexes(jobClass, decorated.indexes);
     return jobClass as unknown as EntitySchema; // a decorated class is its own entity
   }
   made.setClass(jobClass as never);
   for (const [name, column] of ownDefaultsOf(jobClass)) made.addProperty(name as never, column.type as never, column as never);
-  addLaneIndexes(jobClass, made.meta.indexes);
+  addIndexes(jobClass, made.meta.indexes);
   return made;
 }
 
@@ -138,8 +138,9 @@ function withDefault(name: BaseProperty, value: unknown): [BaseProperty, { type:
 }
 
 /** Once, although jobs() may be asked twice. */
-function addLaneIndexes(jobClass: JobClass, indexes: object[]): void {
-  if (hasLane(jobClass)) indexes.push(...LANE_INDEXES.filter((index) => !indexes.includes(index)));
+function addIndexes(jobClass: JobClass, indexes: object[]): void {
+  const wanted = hasLane(jobClass) ? LANE_INDEXES : DISPATCH_INDEXES;
+  indexes.push(...wanted.filter((index) => !indexes.includes(index)));
 }
 
 function hasLane({ options }: JobClass): boolean {

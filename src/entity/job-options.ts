@@ -131,7 +131,7 @@ export interface JobOptions {
   /**
    * For many small jobs, of seconds at most: instead of a workflow per job, each worker runs the jobs of a queue in one
    * workflow, a lane. Row, retries, revocation, progress and history are the same; Temporal's UI shows the lane, not the job.
-   * Such a class has two more indexes, and no `totalTimeout`. Not among the configuration's `defaults`.
+   * Such a class has other indexes, and no `totalTimeout`. Not among the configuration's `defaults`.
    *
    * @default false
    */

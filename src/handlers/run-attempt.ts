@@ -28,6 +28,7 @@ import { AttemptTask, reportOf, type ProgressSink } from './attempt-task.ts';
 import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
 import { HandlerHangs, judgeFailure, timeLimitError } from './judge-failure.ts';
+import { MISSING_HANDLER_RETRY_MS, missingHandlerError } from './missing-handler.ts';
 import { after, follow, settledOrAborted } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
@@ -65,7 +66,6 @@ const WAITING_FOR = {
   registry: 'this worker could not renew its registry row',
   database: 'PostgreSQL does not take the start; it is asked again every second',
 };
-const MISSING_HANDLER_RETRY_MS = 10_000;
 const WRITE_RETRY_MAX_MS = 5_000;
 /** Time that a handler gets to stop after its time limit, before its slot is taken from it. */
 const TIME_LIMIT_GRACE_MS = 5_000;
@@ -104,11 +104,9 @@ export function runStarted(host: AttemptHost, row: Row, deps: AttemptDependencie
 }
 
 async function missingHandler(host: AttemptHost, deps: AttemptDependencies): Promise<AttemptEnd> {
-  const known = deps.handlers.handled().map(({ jobType }) => jobType);
   const { ref, queue } = host;
-  const message = `no handler for '${ref.jobType}' on queue '${queue}' (this worker knows: ${known.join(', ') || 'none'}). Register it in a handlers module, or start the worker with --queue of the right one.`;
-  const error = toErrorRecord(new AsyncJobError('handler.missing', message), true);
-  deps.log.warn({ jobType: ref.jobType, jobId: ref.id, queue }, message);
+  const error = missingHandlerError(deps.handlers, { jobType: ref.jobType, queue });
+  deps.log.warn({ jobType: ref.jobType, jobId: ref.id, queue }, error.message);
   if (deps.handlers.types.has(ref.jobType)) await deps.mirror.waiting(ref, error, new Date(Date.now() + MISSING_HANDLER_RETRY_MS));
   return { kind: 'retry', error, delayMs: MISSING_HANDLER_RETRY_MS };
 }

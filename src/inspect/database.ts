@@ -69,8 +69,8 @@ export class InspectionDatabase {
     };
   }
 
-  async workers(library: LibraryTables): Promise<{ workers: WorkerFact[] }> {
-    const rows = await this.query(workersQuery(library), [WORKERS_SINCE_MS]);
+  async workers(tables: readonly JobTable[], library: LibraryTables): Promise<{ workers: WorkerFact[] }> {
+    const rows = await this.query(workersQuery(library, tables), [WORKERS_SINCE_MS]);
     return {
       workers: rows.map((row) => ({
         id: String(row['id']),
@@ -80,7 +80,8 @@ export class InspectionDatabase {
         version: String(row['version']),
         queues: row['queues'] as string[],
         concurrency: Number(row['concurrency']),
-        running: Number(row['running']),
+        running: Number(row['running']) - Number(row['in_lanes']),
+        inLanes: Number(row['in_lanes']),
         startedMsAgo: Number(row['started_ms_ago']),
         seenMsAgo: Number(row['seen_ms_ago']),
         ttlMs: Number(row['ttl_ms']),

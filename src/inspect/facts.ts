@@ -106,7 +106,10 @@ export interface WorkerFact {
   version: string;
   queues: string[];
   concurrency: number;
+  /** Jobs that take one of its slots. */
   running: number;
+  /** Jobs in its lanes, which have a concurrency of their own. */
+  inLanes: number;
   startedMsAgo: number;
   seenMsAgo: number;
   /** How long it counts as alive after each beat. */

@@ -183,7 +183,7 @@ async function lookAtDatabase({
   // Only now: MikroORM creates a database that does not exist when it is asked for the difference.
   const [schema, registry, jobs] = await Promise.all([
     find('the comparison of tables', async () => ({ statements: await schemaDiff(orm) })),
-    find('the worker registry', () => database.workers(library)),
+    find('the worker registry', () => database.workers(tables, library)),
     find('the job tables', () => database.jobs(tables, library)),
   ]);
   return { database: server, schema, registry, jobs };

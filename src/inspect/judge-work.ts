@@ -43,14 +43,19 @@ function judgeLiving(alive: readonly WorkerFact[]): Finding[] {
   const details = alive
     .slice(0, SHOWN)
     .map(
-      ({ id, queues, running, concurrency, startedMsAgo, seenMsAgo }) =>
-        `${id}: ${queues.join(', ')}; runs ${running} of ${concurrency}; up ${timeSpan(startedMsAgo)}, seen ${timeSpan(seenMsAgo)} ago`,
+      ({ id, queues, running, inLanes, concurrency, startedMsAgo, seenMsAgo }) =>
+        `${id}: ${queues.join(', ')}; runs ${running} of ${concurrency}${inLanes > 0 ? `, and ${inLanes} in lanes` : ''}; up ${timeSpan(startedMsAgo)}, seen ${timeSpan(seenMsAgo)} ago`,
     );
   if (alive.length > SHOWN) details.push(`… and ${alive.length - SHOWN} more`);
-  const running = alive.reduce((sum, worker) => sum + worker.running, 0);
-  const slots = alive.reduce((sum, worker) => sum + worker.concurrency, 0);
+  const [running, inLanes, slots] = (['running', 'inLanes', 'concurrency'] as const).map((field) =>
+    alive.reduce((total, worker) => total + worker[field], 0),
+  ) as [number, number, number];
   return [
-    ok('workers', `${count(alive.length, 'worker')} alive, ${running} of ${count(slots, 'slot')} busy`, { details, values: { alive } }),
+    ok(
+      'workers',
+      `${count(alive.length, 'worker')} alive, ${running} of ${count(slots, 'slot')} busy${inLanes > 0 ? `, ${count(inLanes, 'job')} in lanes` : ''}`,
+      { details, values: { alive } },
+    ),
   ];
 }
 

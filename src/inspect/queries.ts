@@ -19,9 +19,13 @@ export const serverQuery = `select current_database() as database, current_user 
     current_setting('transaction_read_only') = 'on' or pg_is_in_recovery() as is_read_only,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`;
 
-/** Living workers, and those that went less than `$1` milliseconds ago. */
-export const workersQuery = ({ workers }: LibraryTables) =>
-  `select id, application, host, pid, version, queues, concurrency, jsonb_array_length(jobs) as running,
+/** Living workers, and those that went less than `$1` milliseconds ago. Jobs in lanes take none of a worker's slots. */
+export const workersQuery = ({ workers }: LibraryTables, tables: readonly JobTable[]) => {
+  const inLanes = tables
+    .filter(({ lane }) => lane !== null)
+    .map(({ name, columns: c }) => `exists (select 1 from ${name} j where j.${c['id']} = listed.id::uuid)`);
+  return `select id, application, host, pid, version, queues, concurrency, jsonb_array_length(jobs) as running,
+      (select count(*) from jsonb_array_elements_text(jobs) listed (id) where ${inLanes.join(' or ') || 'false'})::int as in_lanes,
       ${ageMs('started_at')} as started_ms_ago, ${ageMs('seen_at')} as seen_ms_ago,
       (extract(epoch from expires_at - seen_at) * 1000)::float8 as ttl_ms,
       case when stopped_at is not null then 'stopped' when expires_at > now() then 'alive' else 'dead' end as state,
@@ -30,6 +34,7 @@ export const workersQuery = ({ workers }: LibraryTables) =>
     where coalesce(stopped_at, expires_at) > now() - make_interval(secs => $1::float8 / 1000)
     order by started_at desc
     limit 1000`;
+};
 
 /** The conditions and times that more than one statement asks for. */
 function momentsOf({ columns: c, lane }: JobTable) {

@@ -1,17 +1,17 @@
 // Opens lanes for one job type in one queue: when a bell says that there may be work, and by looking every second. It has one
 // lane that claims at a time.
-import { isAsyncJobError } from '../domain/errors.ts';
+import { isAsyncJobError, type ErrorRecord } from '../domain/errors.ts';
 import type { LaneEnd, LaneExecution, LaneReceipt, LaneRef } from '../domain/lane.ts';
 import type { LaneRows, Log } from '../domain/ports.ts';
 import { Alarm } from './alarm.ts';
 import type { Lane } from './lane.ts';
 
 export interface LaneOpenerParts extends LaneRef {
-  rows: Pick<LaneRows, 'hasWork'>;
+  rows: Pick<LaneRows, 'hasWork' | 'unhandled'>;
   /** Ids of the jobs that run in this process. */
   running(): readonly string[];
-  /** Whether there is a handler for the job type. */
-  isHandled(): boolean;
+  /** Why this worker cannot run the jobs: it has no handler for them. `null`: it has one. */
+  whyUnhandled(): ErrorRecord | null;
   /** Starts the workflow whose activity comes back to `serve()`; its number has not been used by this worker. */
   start(number: number): Promise<void>;
   createLane(execution: LaneExecution): Lane;
@@ -23,7 +23,8 @@ export interface LaneOpenerParts extends LaneRef {
 const LOOK_EVERY_MS = 1_000;
 /** From the start of the workflow until its activity is here. */
 const ARRIVES_WITHIN_MS = 15_000;
-const SAY_UNHANDLED_EVERY_MS = 60_000;
+/** Half of the time after which a row is to say why it waits; it is left to others for the first half. */
+const SAY_UNHANDLED_EVERY_MS = 5_000;
 
 export class LaneOpener {
   readonly #parts: LaneOpenerParts;
@@ -110,14 +111,23 @@ export class LaneOpener {
   }
 
   async #hasWork(): Promise<boolean> {
-    const { rows, jobType, queue, worker, running, isHandled, log } = this.#parts;
-    if (!(await rows.hasWork({ jobType, queue, worker, running: running() }))) return false;
-    if (isHandled()) return true;
+    const { rows, jobType, queue, worker, running, whyUnhandled } = this.#parts;
+    const look = { jobType, queue, worker, running: running() };
+    if (!(await rows.hasWork(look))) return false;
+    const why = whyUnhandled();
+    if (why === null) return true;
     if (performance.now() - this.#saidUnhandledAt > SAY_UNHANDLED_EVERY_MS) {
-      this.#saidUnhandledAt = performance.now();
-      log.warn({ jobType, queue }, `jobs of '${jobType}' wait on queue '${queue}', and this worker has no handler for them`);
+      await rows.unhandled(look, why);
+      this.#sayUnhandled(why);
     }
     return false;
+  }
+
+  /** To the log once. */
+  #sayUnhandled({ message }: ErrorRecord): void {
+    const { jobType, queue, log } = this.#parts;
+    if (this.#saidUnhandledAt === -Infinity) log.warn({ jobType, queue }, message);
+    this.#saidUnhandledAt = performance.now();
   }
 
   async #open(): Promise<void> {

@@ -1,11 +1,11 @@
 // The mirror of a worker's lanes: starts and successes of many rows in one statement each; everything else is written as
 // for other jobs. On connections of its own.
-import { toErrorMessage } from '../domain/errors.ts';
-import type { AttemptRef, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
+import { toErrorMessage, type ErrorRecord } from '../domain/errors.ts';
+import type { AttemptRef, LaneLook, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
 import { changesDocument } from './changes-document.ts';
 import { Coalescer } from './coalescer.ts';
 import type { JobTable } from './job-table.ts';
-import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement } from './lane-statements.ts';
+import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement, unhandledStatement } from './lane-statements.ts';
 import { crashedRepeatedly, PostgresJobMirror, type MirrorOptions } from './postgres-job-mirror.ts';
 import { positionsQuery } from './queries.ts';
 import { isTransientDatabaseError } from './transient.ts';
@@ -53,9 +53,14 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     return this.#started(table, await this.run(request, takeoverStatement, values, CLAIM_TIMEOUT_MS));
   }
 
-  async hasWork({ jobType, queue, worker, running }: Pick<LaneRequest, 'jobType' | 'queue' | 'worker' | 'running'>): Promise<boolean> {
+  async hasWork({ jobType, queue, worker, running }: LaneLook): Promise<boolean> {
     const [row] = await this.run({ jobType }, laneWorkQuery, [queue, worker, running]);
     return row?.['has_work'] === true;
+  }
+
+  async unhandled({ jobType, queue, worker, running }: LaneLook, error: ErrorRecord): Promise<void> {
+    const values = [queue, worker, running, JSON.stringify(error), toErrorMessage(error)];
+    await this.run({ jobType }, unhandledStatement, values);
   }
 
   override succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {

@@ -80,6 +80,23 @@ export const takeoverStatement: Builder = (table, library) => {
     select * from moved`;
 };
 
+/** Rows that say at a time why they wait: those that would be claimed next. */
+const UNHANDLED_MAX = 1_000;
+
+/**
+ * Why PENDING rows do not start: no handler. What is due only since a moment ago is left to workers that have one.
+ * $1 queue, $2 worker, $3 ids that run here, $4 error (jsonb), $5 message.
+ */
+export const unhandledStatement: Builder = (table, library) => {
+  const { name, columns: c } = table;
+  const limit = String(UNHANDLED_MAX);
+  return `with waiting as materialized (${claimable(table, library, { due: neverTried(table), order: `j.${c.priority}, j.${c.enqueuedAt}`, limit })}),
+      again as materialized (${claimable(table, library, { due: againDue(table), order: `j.${c.nextAttemptAt}`, limit })})
+    update ${name} j set ${c.error} = $4::jsonb, ${c.errorMessage} = $5, ${c.updatedAt} = now()
+    where j.ctid = any(array(select at from again union all select at from waiting)) and j.${c.error}->>'code' is distinct from 'handler.missing'
+      and coalesce(j.${c.nextAttemptAt}, j.${c.enqueuedAt}, j.${c.createdAt}) < now() - interval '5 seconds'`;
+};
+
 /** Whether a lane would find something. $1 queue, $2 worker, $3 ids that run here. */
 export const laneWorkQuery: Builder = (table, library) => {
   const { name, columns: c } = table;

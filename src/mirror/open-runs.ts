@@ -56,7 +56,7 @@ export class OpenRuns implements OpenRunSource {
   }
 
   /**
-   * Who leads goes on leading as long as it looks often enough; the first to ask follows one that does not any more. The
+   * Who leads goes on leading as long as it lives and looks often enough; the first to ask follows one that does not any more. The
    * lock is for two that ask at the same moment.
    */
   async lead(leaseMs: number): Promise<boolean> {
@@ -64,7 +64,8 @@ export class OpenRuns implements OpenRunSource {
     const { rowCount } = await this.#pool.query(
       `update ${workers} w set reconciles = $2, reconciles_until = now() + make_interval(secs => $3::float8 / 1000)
         where w.id = $1 and w.stopped_at is null and pg_try_advisory_xact_lock(hashtextextended($2, 7239))
-          and not exists (select 1 from ${workers} o where o.id <> $1 and o.reconciles = $2 and o.reconciles_until > now() and o.stopped_at is null)`,
+          and not exists (select 1 from ${workers} o where o.id <> $1 and o.reconciles = $2 and o.reconciles_until > now()
+            and o.expires_at > now() and o.stopped_at is null)`,
       [this.#options.worker, this.#scope, leaseMs],
     );
     return rowCount === 1;

@@ -8,6 +8,7 @@ import type { AttemptHost } from '../domain/attempt.ts';
 import type { JobPolicy, LanePolicy } from '../domain/job-policy.ts';
 import { laneTaskQueueOf, type LaneExecution, type LaneInput, type LaneReceipt, type LaneRef } from '../domain/lane.ts';
 import type { AttemptRef, StartedRow } from '../domain/ports.ts';
+import { missingHandlerError } from '../handlers/missing-handler.ts';
 import { runStarted, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { Lane, type LaneList } from '../lanes/lane.ts';
 import { LaneOpener } from '../lanes/lane-opener.ts';
@@ -107,7 +108,7 @@ export class WorkerLanes {
       ...lane,
       rows: this.#mirror,
       running: () => this.#list.jobs,
-      isHandled: () => handlers.handlerOf(jobClass) !== undefined,
+      whyUnhandled: () => (handlers.handlerOf(jobClass) ? null : missingHandlerError(handlers, lane)),
       start: (number) => startLane(temporal!, name, lane, number),
       createLane: (execution) => this.#createLane(lane, policy, execution),
       withoutTemporal: () => (settings.lanesWithoutTemporal ? alone() : null),

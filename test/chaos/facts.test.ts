@@ -121,7 +121,7 @@ function teller(): (facts: readonly Fact[]) => Promise<string> {
     const { id } = rows[0]!;
     for (const each of facts) await tell(id, each);
     const moves = await readMoves(db, id);
-    const row = { ...(await stage().row({ id } as Quick)), note: '' };
+    const row = { ...(await stage().row((await Quick.get(id))!)), note: '' };
     const { violations } = checkHistory({ ...NOTHING_DONE, rows: [row], moves });
     return explain(
       violations.filter(({ rule }) => RULES_OF_ROWS.includes(rule)),

@@ -1,6 +1,6 @@
 // Revocation is durable intent: it races with everything, and its answer holds.
 import { expect, it } from 'vitest';
-import { Held } from './fixtures/app/jobs.ts';
+import { KINDS } from './fixtures/app/jobs.ts';
 import { IS_LONG } from './support/patience.ts';
 import { raceRevocations } from './support/races.ts';
 import { seededRandom } from './support/random.ts';
@@ -13,7 +13,7 @@ const RACES = IS_LONG ? 10_000 : 300;
 it(`${RACES} revocations that race with starts and ends are each decided once, and REVOKED is a promise`, async () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? 1);
   await stage().workersOf(2);
-  const outcome = await raceRevocations(stage(), { races: RACES, random: seededRandom(seed) });
+  const outcome = await raceRevocations(stage(), { kinds: Object.values(KINDS), races: RACES, random: seededRandom(seed) });
   expect(outcome, `seed ${seed}`).toMatchObject({ races: RACES, brokenPromises: [] });
   expect(outcome.revoked + outcome.succeeded).toBe(RACES);
   // Otherwise nothing was raced.
@@ -24,7 +24,7 @@ it(`${RACES} revocations that race with starts and ends are each decided once, a
 it('a revocation reaches a running handler within a second, also when Temporal cannot tell it', async () => {
   // A long time to live, so that the looks at rows come every two seconds: that a handler hears sooner is no accident.
   await stage().worker([], { ASYNCJOB_WORKER_TTL: '15s' });
-  for (let i = 0; i < 4; i++) {
+  for (const { Held } of Object.values(KINDS)) {
     const job = await Held.enqueue({});
     await stage().happened(job, 'began');
     stage().temporal.freeze();
@@ -41,16 +41,18 @@ it('a revocation reaches a running handler within a second, also when Temporal c
 
 it('a retry of a terminated job waits until the terminated handler has really ended', async () => {
   await stage().workersOf(2);
-  const job = await Held.enqueue({ deaf: true });
-  await stage().happened(job, 'began');
-  stage().asksToRevoke(job);
-
-  expect(await job.revoke({ terminate: true })).toBe('REVOKED');
-  await job.retry();
-  await stage().until(job, ({ run, runId }) => run === 2 && runId !== null);
-  await stage().release(job);
-
-  expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 2, crashes: 0, failures: 0 });
-  const effects = (await stage().effects(job)).map(({ what, run }) => `${what} ${run}`);
-  expect(effects).toEqual(['began 1', 'ended 1', 'began 2', 'ended 2']);
+  // Of lanes: integration/lanes.
+  const jobs = await Promise.all([KINDS.workflow, KINDS.activity].map(({ Held }) => Held.enqueue({ deaf: true })));
+  for (const job of jobs) {
+    await stage().happened(job, 'began');
+    expect(await stage().asksToRevoke(job).revoke({ terminate: true })).toBe('REVOKED');
+    await job.retry();
+    await stage().until(job, ({ run, runId }) => run === 2 && runId !== null);
+  }
+  await stage().release(...jobs);
+  for (const job of jobs) {
+    expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 2, crashes: 0, failures: 0 });
+    const effects = (await stage().effects(job)).map(({ what, run }) => `${what} ${run}`);
+    expect(effects).toEqual(['began 1', 'ended 1', 'began 2', 'ended 2']);
+  }
 });

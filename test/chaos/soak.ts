@@ -1,8 +1,9 @@
 // `npm run chaos`: a long soak under a seed of one's choice, with a table at the end. Ends with 1 when a rule was broken.
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { CHAOS_ENGINES } from './fixtures/app/jobs.ts';
 import { soak, type SoakReport } from './support/soak.ts';
-import { TROUBLE_KINDS, type TroubleKind } from './support/trouble.ts';
+import { TROUBLE_KINDS } from './support/trouble.ts';
 
 const HELP = `npm run chaos -- [options]
 
@@ -10,7 +11,7 @@ const HELP = `npm run chaos -- [options]
   --seed S        decides what is killed when; default: a random one, which is printed
   --rate N        jobs per second, default 10
   --workers N     worker processes, default 3
-  --engine E      workflow or activity, default workflow
+  --engine E,…    who executes the jobs, of ${CHAOS_ENGINES.join(', ')}, default all of them
   --races N       revocations raced afterwards, default 10000
   --outage S      seconds of one long outage of PostgreSQL, default a fifth of the time, at most 180
   --without K,…   kinds of trouble to leave out, of ${TROUBLE_KINDS.join(', ')}
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     rate: { type: 'string', default: '10' },
     workers: { type: 'string', default: '3' },
-    engine: { type: 'string', default: 'workflow' },
+    engine: { type: 'string' },
     races: { type: 'string', default: '10000' },
     outage: { type: 'string' },
     without: { type: 'string' },
@@ -43,10 +44,10 @@ async function run(): Promise<void> {
     lengthMs,
     jobsPerSecond: number('rate', values.rate),
     workers: number('workers', values.workers),
-    engine: engineOf(values.engine),
+    engines: values.engine === undefined ? CHAOS_ENGINES : named('engine', values.engine, CHAOS_ENGINES),
     races: number('races', values.races),
     longOutageMs: values.outage === undefined ? Math.min(180_000, lengthMs / 5) : number('outage', values.outage) * 1_000,
-    without: values.without === undefined ? [] : kinds(values.without.split(',')),
+    without: values.without === undefined ? [] : named('without', values.without, TROUBLE_KINDS),
     quietWithinMs: 5 * 60_000,
     log: console.log,
   });
@@ -55,15 +56,11 @@ async function run(): Promise<void> {
   if (report.violations.length > 0) process.exitCode = 1;
 }
 
-function engineOf(name: string): 'workflow' | 'activity' {
-  if (name === 'workflow' || name === 'activity') return name;
-  throw new Error(`--engine: '${name}' is neither workflow nor activity`);
-}
-
-function kinds(names: string[]): TroubleKind[] {
-  const unknown = names.filter((name) => !(TROUBLE_KINDS as string[]).includes(name));
-  if (unknown.length > 0) throw new Error(`--without: there is no ${unknown.join(', ')}; there are ${TROUBLE_KINDS.join(', ')}`);
-  return names as TroubleKind[];
+function named<T extends string>(option: string, text: string, known: readonly T[]): T[] {
+  const names = text.split(',') as T[];
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`--${option}: there is no ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  return names;
 }
 
 function number(name: string, text: string): number {

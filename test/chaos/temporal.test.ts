@@ -1,7 +1,8 @@
 // Temporal goes away, forgets, or is used by somebody else: the row tells the truth again within seconds.
 import { expect, it } from 'vitest';
 import { until } from '../support/until.ts';
-import { Held, Quick, Slow } from './fixtures/app/jobs.ts';
+import { Held, KINDS, Quick } from './fixtures/app/jobs.ts';
+import { inEveryWay } from './support/in-every-way.ts';
 import { PATIENCE_MS } from './support/patience.ts';
 import type { JobRow } from './support/stage.ts';
 import { withStage } from './support/with-stage.ts';
@@ -13,6 +14,11 @@ const begun = async (queue = 'default') => {
   const job = await Held.enqueue({}, { queue });
   await stage().happened(job, 'began');
   return job;
+};
+const begunInEveryWay = async () => {
+  const jobs = await inEveryWay(({ Held }) => Held.enqueue({}));
+  for (const job of jobs) await stage().happened(job, 'began');
+  return jobs;
 };
 const many = (count: number) => Array.from({ length: count }, () => ({}));
 const namespace = 'default';
@@ -106,21 +112,23 @@ it('an execution that is open although its row is settled is terminated', async 
 
 it('a Temporal that is away for longer than the heartbeat timeout repeats no handler and fails no job', async () => {
   await stage().workersOf(2);
-  const jobs = [await begun(), await begun(), await begun()];
+  const jobs = [await begun(), ...(await begunInEveryWay())];
 
   await stage().temporal.kill9();
   // One of them ends meanwhile; Temporal does not hear of it.
   await stage().release(jobs[0]!);
   await stage().settled(jobs[0]!);
+  // A lane goes on.
+  const inLane = await KINDS.lane.Held.enqueue({});
+  await stage().happened(inLane, 'began');
   await new Promise((resolve) => setTimeout(resolve, 5_000));
   await stage().temporal.start();
 
   // The server gives up the attempts and sends the next ones, which wait in place.
-  for (const job of jobs.slice(1)) {
-    const execution = await executionOf(job);
-    const again = async () => (await execution.describe()).raw.pendingActivities?.some(({ attempt }) => attempt! > 1);
-    await until(again, { what: 'a second attempt', timeoutMs: PATIENCE_MS });
-  }
+  const execution = await executionOf(jobs[1]!);
+  const again = async () => (await execution.describe()).raw.pendingActivities?.some(({ attempt }) => attempt! > 1);
+  await until(again, { what: 'a second attempt', timeoutMs: PATIENCE_MS });
+  jobs.push(inLane);
   await stage().release(...jobs);
   for (const job of jobs) {
     expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
@@ -130,20 +138,24 @@ it('a Temporal that is away for longer than the heartbeat timeout repeats no han
 
 it('a restart of Temporal with its data under load loses nothing and repeats no handler', async () => {
   await stage().workersOf(2);
-  const later = await Quick.enqueue({}, { delay: '6 seconds' });
-  await Slow.enqueueMany(many(20));
-  await Quick.enqueueMany(many(40));
+  const later = await inEveryWay(({ Quick }) => Quick.enqueue({}, { delay: '6 seconds' }));
+  await inEveryWay(async ({ Slow, Quick }) => {
+    await Slow.enqueueMany(many(7));
+    await Quick.enqueueMany(many(14));
+  });
   await until(async () => (await stage().effects()).length > 20, { timeoutMs: PATIENCE_MS });
 
   await stage().temporal.kill9();
-  const meanwhile = await Quick.enqueue({});
+  const meanwhile = await inEveryWay(({ Quick }) => Quick.enqueue({}));
   await stage().temporal.start();
 
-  expect(await stage().settled(meanwhile)).toMatchObject({ status: 'SUCCESS', run: 1 });
+  for (const job of meanwhile) expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1 });
   await stage().quiet();
-  const [began] = (await stage().effects(later)).filter(({ what }) => what === 'began');
-  expect(began!.at).toBeGreaterThanOrEqual(later.runAt!.getTime());
-  expect(await stage().row(later)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1 });
+  for (const job of later) {
+    const [began] = (await stage().effects(job)).filter(({ what }) => what === 'began');
+    expect(began!.at).toBeGreaterThanOrEqual(job.runAt!.getTime());
+    expect(await stage().row(job)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1 });
+  }
   await expectAllSucceeded();
   const { duplicates } = await stage().check();
   expect(duplicates).toBe(0);
@@ -153,18 +165,20 @@ it('a Temporal that comes back without its data gets everything open anew, at it
   await stage().workersOf(2);
   const done = await Quick.enqueue({});
   await stage().settled(done);
-  const running = await begun();
-  const later = await Quick.enqueue({}, { delay: '10 seconds' });
-  await Slow.enqueueMany(many(20));
+  const running = await begunInEveryWay();
+  const later = await inEveryWay(({ Quick }) => Quick.enqueue({}, { delay: '10 seconds' }));
+  await inEveryWay(({ Slow }) => Slow.enqueueMany(many(7)));
   await until(async () => (await stage().effects()).length > 10, { timeoutMs: PATIENCE_MS });
 
   await stage().temporal.restart({ without: 'data' });
 
-  expect(await stage().settled(later)).toMatchObject({ status: 'SUCCESS' });
-  const [began] = (await stage().effects(later)).filter(({ what }) => what === 'began');
-  expect(began!.at).toBeGreaterThanOrEqual(later.runAt!.getTime());
-  await stage().release(running);
-  expect(await stage().settled(running)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1 });
+  for (const job of later) {
+    expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS' });
+    const [began] = (await stage().effects(job)).filter(({ what }) => what === 'began');
+    expect(began!.at).toBeGreaterThanOrEqual(job.runAt!.getTime());
+  }
+  await stage().release(...running);
+  for (const job of running) expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 1 });
   await stage().quiet();
   await expectAllSucceeded();
   // Two workers have a reconciler each, and only one of them acts.
@@ -177,35 +191,38 @@ it.each([
   ['Temporal first', ['temporal', 'postgres']],
 ] as const)('both servers are killed and restarted, %s: everything ends as it should', async (_, order) => {
   await stage().worker();
-  const running = await begun();
-  await Slow.enqueueMany(many(10));
+  const running = await begunInEveryWay();
+  await inEveryWay(({ Slow }) => Slow.enqueueMany(many(4)));
   for (const server of order) await stage()[server].kill9();
-  await stage().release(running);
-  await stage().happened(running, 'ended');
+  await stage().release(...running);
+  for (const job of running) await stage().happened(job, 'ended');
   for (const server of order) await stage()[server].start();
-  expect(await stage().settled(running)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
+  for (const job of running) expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, failures: 0, crashes: 0 });
   await stage().quiet();
   await expectAllSucceeded();
 });
 
 it('a revocation while everything but PostgreSQL is down outlives the restart of everything', async () => {
   const worker = await stage().worker();
-  const running = await begun();
-  const waiting = await Quick.enqueue({}, { delay: '5 seconds' });
+  const running = await begunInEveryWay();
+  const waiting = await inEveryWay(({ Quick }) => Quick.enqueue({}, { delay: '5 seconds' }));
   await worker.kill9();
   await stage().temporal.kill9();
-  stage().asksToRevoke<Held | Quick>(running, waiting);
+  stage().asksToRevoke<Held | Quick>(...running, ...waiting);
 
-  expect(await waiting.revoke()).toBe('REVOKED');
-  expect(await running.revoke({ reason: 'nobody needs it' })).toBe('STARTED');
+  for (const job of waiting) expect(await job.revoke()).toBe('REVOKED');
+  for (const job of running) expect(await job.revoke({ reason: 'nobody needs it' })).toBe('STARTED');
 
   await stage().postgres.restart();
   await stage().temporal.start();
   const { pid } = await stage().worker();
-  const row: JobRow = await stage().settled(running);
-  expect(row).toMatchObject({ status: 'REVOKED', run: 1 });
-  expect(row.revokeRequestedAt).not.toBeNull();
+  for (const job of running) {
+    const row: JobRow = await stage().settled(job);
+    expect(row).toMatchObject({ status: 'REVOKED', run: 1 });
+    expect(row.revokeRequestedAt).not.toBeNull();
+  }
   await stage().settled(await Quick.enqueue({}, { delay: '5 seconds' }));
-  expect(await stage().row(waiting)).toMatchObject({ status: 'REVOKED' });
-  expect((await stage().effects()).filter((effect) => effect.pid === pid && [running.id, waiting.id].includes(effect.jobId))).toEqual([]);
+  for (const job of waiting) expect(await stage().row(job)).toMatchObject({ status: 'REVOKED' });
+  const revoked = new Set([...running, ...waiting].map(({ id }) => id));
+  expect((await stage().effects()).filter((effect) => effect.pid === pid && revoked.has(effect.jobId))).toEqual([]);
 });

@@ -1,6 +1,7 @@
 // The guards of lanes: which rows a claim or a takeover may have, and what ends of many rows do. Real PostgreSQL.
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AsyncJobError, toErrorRecord } from '../../src/domain/errors.ts';
 import { FactCounts } from '../../src/domain/fact-counts.ts';
 import type { AttemptRef, LaneRequest, StartedRow } from '../../src/domain/ports.ts';
 import { STATUSES, type Status } from '../../src/domain/lifecycle.ts';
@@ -267,6 +268,47 @@ describe('the mirror of lanes', () => {
       expect(await takeOver()).toEqual([]);
       await worker('me', { aliveFor: '2 minutes' });
       expect(await takeOver()).toHaveLength(1);
+    });
+  });
+
+  describe('a worker without the handler', () => {
+    const error = toErrorRecord(new AsyncJobError('handler.missing', 'no handler'), true);
+    const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000);
+    const codes = async () => {
+      const { rows } = await shop.db.query<{ id: string; code: string }>(`select id, error->>'code' as code from parcel`);
+      return new Map(rows.map(({ id, code }) => [id, code]));
+    };
+
+    it('says it on the rows that it would claim otherwise, once others had their time to take them', async () => {
+      const waiting = await row({ enqueued_at: ago(9) });
+      const again = await row({ enqueued_at: ago(60), next_attempt_at: ago(9), failures: 1, error: { code: 'other' } });
+      const others = [
+        await row({ enqueued_at: ago(1) }),
+        await row({ enqueued_at: ago(9), next_attempt_at: ago(-9) }),
+        await row({ enqueued_at: ago(9), queue: 'other' }),
+        await startedBy('me', { enqueued_at: ago(9) }),
+      ];
+      await mirror.unhandled(request(), error);
+      const found = await codes();
+      expect([waiting, again, ...others].map((id) => found.get(id))).toEqual([
+        'handler.missing',
+        'handler.missing',
+        null,
+        null,
+        null,
+        null,
+      ]);
+      expect(await stored(waiting)).toMatchObject({
+        status: 'PENDING',
+        attempt: 0,
+        error_message: 'AsyncJobError: handler.missing: no handler',
+      });
+    });
+
+    it('keeps nobody else from claiming them', async () => {
+      const id = await row({ enqueued_at: ago(9) });
+      await mirror.unhandled(request(), error);
+      expect(await claim()).toEqual([id]);
     });
   });
 

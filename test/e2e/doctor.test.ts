@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckCode, Finding, Level } from '../../src/inspect/findings.ts';
 import { until } from '../support/until.ts';
 import { Letter, Step } from './fixtures/app/jobs.ts';
+import lanesConfig from './fixtures/lanes/asyncjob.config.ts';
+import { Crumb } from './fixtures/lanes/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
+import { fixture } from './support/cli.ts';
 import { runCommand, type Ended } from './support/run-command.ts';
 import { startSilentServer } from './support/silent-server.ts';
 
@@ -191,6 +194,22 @@ describe('asyncjob doctor', () => {
       const late = await doctor(own.env);
       expect(late.code).toBe(1);
       expect(late.of('jobs.lost')).toMatchObject([{ level: 'problem' }]);
+    });
+
+    it('counts jobs in lanes apart from the slots, and says when they take long', async () => {
+      const lanes = { folder: fixture('lanes'), config: lanesConfig };
+      await using own = await openApplication({ fixture: lanes });
+      await using _worker = await own.readyWorker(['-c', '10']);
+      const crumbs = await Promise.all([1, 2, 3].map(() => own.app.of(Crumb).enqueue()));
+      for (const crumb of crumbs) await own.happened(crumb, 'began');
+      await own.db.query(`update crumb set started_at = now() - interval '5 minutes' where id = $1`, [crumbs[0]!.id]);
+      // Its registry row lists them with its next beat.
+      await until(async () => (await own.db.query('select 1 from async_job_worker where jsonb_array_length(jobs) = 3')).rowCount);
+      const { of } = await doctor(own.env, { cwd: lanes.folder });
+      expect(of('workers')).toMatchObject([
+        { found: '1 worker alive, 0 of 10 slots busy, 3 jobs in lanes', values: { alive: [{ running: 0, inLanes: 3 }] } },
+      ]);
+      expect(of('jobs.long_in_lane')).toMatchObject([{ level: 'warning', values: { number: 1, jobTypes: ['Crumb'] } }]);
     });
 
     it('names jobs that no worker has a handler for', async () => {

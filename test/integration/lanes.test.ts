@@ -66,6 +66,20 @@ describe('a lane', () => {
     expect(await schemaDiff(shop.app.orm)).toEqual([]);
   });
 
+  it('has indexes for claims, and none for a dispatch that never comes', async () => {
+    const { rows } = await shop.db.query<{ indexdef: string }>(
+      `select indexdef from pg_indexes where tablename = 'parcel' and schemaname = current_schema()`,
+    );
+    const indexes = rows.map(({ indexdef }) => indexdef.replace(/^.* USING btree /, '')).sort();
+    expect(indexes).toEqual([
+      '(created_at)',
+      '(id)',
+      `(queue, next_attempt_at) WHERE ((status = 'PENDING'::text) AND (next_attempt_at IS NOT NULL))`,
+      `(queue, priority, enqueued_at) WHERE ((status = 'PENDING'::text) AND (next_attempt_at IS NULL))`,
+      '(status, created_at)',
+    ]);
+  });
+
   it('takes jobs from PENDING over STARTED to SUCCESS, and their rows know everything', async () => {
     using _ = shop.app.handle(Parcel, async (task, job) => {
       const stored = await Parcel.get(job.id, { em: shop.app.orm.em.fork() });
@@ -324,6 +338,15 @@ describe('a lane', () => {
     if (verb === 'cancel') await until(() => stopped.get(slow.id) === 'lost');
     open();
     expect(await slow.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: verb === 'cancel' ? 2 : 1, failures: 0, crashes: 0 });
+  });
+
+  it('says on the row why a job of an unknown type waits, and runs it as soon as it is known', async () => {
+    const job = await Parcel.enqueue();
+    await until(async () => (await job.refresh()).errorMessage);
+    expect(job).toMatchObject({ status: 'PENDING', error: { code: 'handler.missing' }, nextAttemptAt: null });
+    expect(job.errorMessage).toContain("no handler for 'Parcel' on queue 'default'");
+    using _ = shop.app.handle(Parcel, () => undefined);
+    expect(await job.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', attempt: 1, failures: 0, errorMessage: null });
   });
 
   it('leaves no workflow behind when there is nothing to do', async () => {

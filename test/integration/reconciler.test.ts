@@ -166,11 +166,15 @@ describe.each(TEST_ENGINES)('the reconciler, with a Temporal %s per job', (engin
     expect(job.errorMessage).toContain('did not end within its totalTimeout of 1000 ms');
   });
 
-  it('an older worker that does not compare, or not any more, keeps nobody from it', async () => {
+  it.each([
+    ['does not compare, or not any more,', { expires: '1 hour', leads: '-1 second' }],
+    ['died while it compared', { expires: '-1 second', leads: '1 hour' }],
+  ])('an older worker that %s keeps nobody from it', async (_, { expires, leads }) => {
     await shop.db.query(
       `insert into async_job_worker (id, application, host, pid, version, queues, concurrency, started_at, expires_at, reconciles, reconciles_until)
-       select 'older', application, 'h', 1, '0', '[]', 1, now() - interval '1 day', now() + interval '1 hour', reconciles, now() - interval '1 second'
+       select 'older', application, 'h', 1, '0', '[]', 1, now() - interval '1 day', now() + $1::interval, reconciles, now() + $2::interval
        from async_job_worker where reconciles is not null limit 1`,
+      [expires, leads],
     );
     const job = await waiting();
     await execution(job).terminate();

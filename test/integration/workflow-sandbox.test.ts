@@ -18,8 +18,8 @@ import { until } from '../support/until.ts';
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const KINDS = { with: Worker, without: UnsandboxedWorker };
-/** How a worker dies is no matter of its sandbox. */
-const scenarios = SCENARIOS.filter(({ firstWorkerDies }) => !firstWorkerDies);
+/** How a worker dies is no matter of its sandbox; a lane has a test of its own. */
+const scenarios = SCENARIOS.filter(({ firstWorkerDies, lane }) => !firstWorkerDies && lane === undefined);
 
 let connection: TemporalConnection;
 let engine: WorkflowEngine;

@@ -1,7 +1,7 @@
 // A lane's loop and its opener, with rows and attempts that are made up: what is claimed when, and which lane is open.
 import { describe, expect, it } from 'vitest';
 import type { AttemptEnd, RunningAttempt } from '../../src/domain/attempt.ts';
-import { AsyncJobError } from '../../src/domain/errors.ts';
+import { AsyncJobError, type ErrorRecord } from '../../src/domain/errors.ts';
 import type { LaneExecution } from '../../src/domain/lane.ts';
 import type { LaneRequest, Log, StartedRow } from '../../src/domain/ports.ts';
 import { Lane, type LaneParts } from '../../src/lanes/lane.ts';
@@ -17,8 +17,10 @@ function queueOf(count: number) {
   const waiting = Array.from({ length: count }, (_, i) => `job-${i}`);
   const requests: LaneRequest[] = [];
   const listed = new Set<string>();
+  const unhandled: string[] = [];
   return {
     waiting,
+    unhandled,
     requests,
     listed,
     rows: {
@@ -30,6 +32,7 @@ function queueOf(count: number) {
       },
       takeOver: async (): Promise<StartedRow[]> => [],
       hasWork: async () => waiting.length > 0,
+      unhandled: async (_look: object, { message }: ErrorRecord) => void unhandled.push(`${waiting.join()}: ${message}`),
     },
     list: {
       get jobs() {
@@ -179,7 +182,7 @@ describe('an opener', () => {
       ...REF,
       rows: queue.rows,
       running: () => queue.list.jobs,
-      isHandled: () => true,
+      whyUnhandled: () => null,
       async start(number) {
         started.push(number);
         void opener.serve(execution());
@@ -216,13 +219,15 @@ describe('an opener', () => {
     expect(started).toEqual(started.map((_, i) => i + 1));
   });
 
-  it('opens none without a handler', async () => {
+  it('opens none without a handler, and has the rows say why they wait', async () => {
     const queue = queueOf(1);
-    let asked = 0;
-    const { opener, started } = openerOf(queue, { isHandled: () => asked++ < 0 });
+    const { opener, started } = openerOf(queue, {
+      whyUnhandled: () => ({ type: 'AsyncJobError', message: 'no handler', retryable: true }),
+    });
     opener.start();
     opener.wake();
-    await until(() => asked > 0);
+    await until(() => queue.unhandled.length > 0);
+    expect(queue.unhandled).toEqual(['job-0: no handler']);
     await opener.closed();
     expect(started).toEqual([]);
   });

@@ -1,9 +1,10 @@
 // Revocations against starts and ends: many jobs, each revoked at a moment of its own, on both sides of the moment that
 // decides.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AsyncJob } from 'asyncjob';
 import { isSettled, type Status } from '../../../src/domain/lifecycle.ts';
 import { until } from '../../support/until.ts';
-import { Quick, Slow } from '../fixtures/app/jobs.ts';
+import type { Kinds } from '../fixtures/app/jobs.ts';
 import { PATIENCE_MS } from './patience.ts';
 import type { Stage } from './stage.ts';
 
@@ -17,20 +18,28 @@ export interface RaceOutcome {
 
 const AT_ONCE = 20;
 
-/** `random` decides when each revocation comes. The outcome is complete when all jobs are settled. */
-export async function raceRevocations(stage: Stage, { races, random }: { races: number; random: () => number }): Promise<RaceOutcome> {
+export interface RaceOptions {
+  /** Each job is of one of these. */
+  kinds: readonly Kinds[];
+  races: number;
+  /** Decides when each revocation comes. */
+  random: () => number;
+}
+
+/** The outcome is complete when all jobs are settled. */
+export async function raceRevocations(stage: Stage, { kinds, races, random }: RaceOptions): Promise<RaceOutcome> {
   const promised: string[] = [];
   const ids: string[] = [];
   let windowMs = 100;
   const racer = async () => {
     while (ids.length < races) {
       // Every other one is at work for a moment, so that revocations meet ends as well as starts.
-      const isQuick = ids.length % 2 === 0;
-      ids.push('');
-      const place = ids.length - 1;
+      const place = ids.push('') - 1;
+      const isQuick = place % 2 === 0;
+      const { Quick, Slow } = kinds[Math.floor(place / 2) % kinds.length]!;
       const job = isQuick ? await Quick.enqueue({}) : await Slow.enqueue({ steps: 1, stepMs: Math.round(random() * 60) });
       ids[place] = job.id;
-      stage.asksToRevoke<Quick | Slow>(job);
+      stage.asksToRevoke<AsyncJob>(job);
       await sleep(random() * windowMs);
       const status = await job.revoke();
       if (status === 'REVOKED') promised.push(job.id);

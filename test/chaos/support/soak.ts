@@ -1,5 +1,6 @@
 // A soak: jobs of all kinds over time while workers and servers die, then quiet, then the checker.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CHAOS_ENGINES, KINDS, type ChaosEngine } from '../fixtures/app/jobs.ts';
 import type { Status } from '../../../src/domain/lifecycle.ts';
 import { explain, type History, type Violation } from './check-history.ts';
 import { putLoad } from './load.ts';
@@ -14,8 +15,8 @@ export interface SoakOptions {
   lengthMs: number;
   jobsPerSecond: number;
   workers: number;
-  /** How Temporal executes the jobs. @default 'workflow' */
-  engine?: 'workflow' | 'activity';
+  /** Who executes the jobs; with several each job has one of them. @default all */
+  engines?: readonly ChaosEngine[];
   /** One outage of PostgreSQL that lasts so long. @default none */
   longOutageMs?: number;
   /** Kinds of trouble to leave out. @default none */
@@ -52,7 +53,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     lengthMs,
     jobsPerSecond,
     workers,
-    engine = 'workflow',
+    engines = CHAOS_ENGINES,
     longOutageMs = 0,
     without = [],
     races = 0,
@@ -60,12 +61,13 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     log = () => {},
   } = options;
   const plan = planTrouble(seededRandom(seed), { lengthMs, longOutageMs, without });
-  await using stage = await Stage.open({ engine });
+  const kinds = engines.map((engine) => KINDS[engine]);
+  await using stage = await Stage.open();
   await stage.workersOf(workers);
   const replacing = new AbortController();
   const replacements = replaceWorkers(stage, workers, replacing.signal);
   const [load] = await Promise.all([
-    putLoad(stage, { random: seededRandom(seed + 1), jobsPerSecond, lengthMs }),
+    putLoad(stage, { kinds, random: seededRandom(seed + 1), jobsPerSecond, lengthMs }),
     makeTrouble(stage, plan, log),
   ]);
   log('quiet');
@@ -79,7 +81,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   let raced: RaceOutcome | null = null;
   if (races > 0) {
     log(`${races} races`);
-    raced = await raceRevocations(stage, { races, random: seededRandom(seed + 2) });
+    raced = await raceRevocations(stage, { kinds, races, random: seededRandom(seed + 2) });
     violations.push(...(await stage.check()).violations, ...raced.brokenPromises.map(brokenPromise));
   }
   replacing.abort();

@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { AsyncJobs, type AsyncJob } from 'asyncjob';
+import { AsyncJobs, type AsyncJob, type JobClass } from 'asyncjob';
 import pg from 'pg';
 import pino from 'pino';
 import type { Status } from '../../../src/domain/lifecycle.ts';
+import { jobTypeOf } from '../../../src/entity/job-class.ts';
 import { until } from '../../support/until.ts';
 import config from '../fixtures/app/asyncjob.config.ts';
 import { JOB_CLASSES } from '../fixtures/app/jobs.ts';
@@ -27,8 +28,6 @@ const STUCK_AFTER_MS = 90_000;
 export interface StageOptions {
   /** Application and workers reach the servers through proxies. @default false */
   proxies?: boolean;
-  /** How Temporal executes the jobs. @default 'workflow' */
-  engine?: 'workflow' | 'activity';
 }
 
 /** The column values of a job that tests look at. */
@@ -78,7 +77,7 @@ export class Stage implements AsyncDisposable {
     this.#stack = parts.stack;
   }
 
-  static async open({ proxies = false, engine = 'workflow' }: StageOptions = {}): Promise<Stage> {
+  static async open({ proxies = false }: StageOptions = {}): Promise<Stage> {
     await using stack = new AsyncDisposableStack();
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-chaos-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -94,7 +93,7 @@ export class Stage implements AsyncDisposable {
     const address = through ? `127.0.0.1:${through[1].port}` : temporal.address;
     const name = `chaos-${randomBytes(4).toString('hex')}`;
     const app = await AsyncJobs.connect(
-      { ...config, name, engine, temporal: { address, namespace: 'default' }, orm: { ...ormConfig, clientUrl: url.href } },
+      { ...config, name, temporal: { address, namespace: 'default' }, orm: { ...ormConfig, clientUrl: url.href } },
       { log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }) },
     );
     stack.defer(() => app.close());
@@ -102,7 +101,7 @@ export class Stage implements AsyncDisposable {
     const db = new pg.Pool({ connectionString: postgres.url, max: 10, connectionTimeoutMillis: 5_000, query_timeout: 30_000 });
     db.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
     stack.defer(() => db.end());
-    const tables = new Map(JOB_CLASSES.map((jobClass) => [jobClass.name, app.orm.getMetadata().get(jobClass).tableName]));
+    const tables = new Map(JOB_CLASSES.map((jobClass) => [jobTypeOf(jobClass), app.orm.getMetadata().get(jobClass).tableName]));
     await installAudit(db, tables);
     const env = {
       APP_NAME: name,
@@ -110,7 +109,6 @@ export class Stage implements AsyncDisposable {
       DATABASE_URL: url.href,
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: 'default',
-      ASYNCJOB_ENGINE: engine,
       ASYNCJOB_WORKER_TTL: `${WORKER_TTL_MS}ms`,
       ASYNCJOB_RELAY_INTERVAL: '200ms',
       ASYNCJOB_RECONCILE_INTERVAL: '500ms',
@@ -149,21 +147,22 @@ export class Stage implements AsyncDisposable {
 
   /** The row as it is now; `null` while it cannot be read is an error. */
   async row(job: AsyncJob): Promise<JobRow> {
-    return (await this.#rows(new Set([job.id])))[0]!;
+    return (await this.#rows({ ids: [job.id], jobType: typeOf(job) }))[0]!;
   }
 
-  async #rows(ids?: ReadonlySet<string>): Promise<JobRow[]> {
-    const selects = [...this.#tables].map(
-      ([jobType, table]) => `select '${jobType}' as "jobType", id::text, status, run, attempt, failures, crashes, note, run_id as "runId",
+  async #rows({ ids = null, jobType }: { ids?: readonly string[] | null; jobType?: string } = {}): Promise<JobRow[]> {
+    const tables = [...this.#tables].filter(([each]) => jobType === undefined || each === jobType);
+    const selects = tables.map(
+      ([each, table]) => `select '${each}' as "jobType", id::text, status, run, attempt, failures, crashes, note, run_id as "runId",
         workflow_id as "workflowId", holder, error, error_message as "errorMessage", revoke_requested_at as "revokeRequestedAt"
         from ${table} where $1::uuid[] is null or id = any($1)`,
     );
-    const { rows } = await this.db.query<JobRow>(selects.join(' union all '), [ids ? [...ids] : null]);
+    const { rows } = await this.db.query<JobRow>(selects.join(' union all '), [ids]);
     return rows;
   }
 
   async statusesOf(ids: readonly string[]): Promise<Map<string, Status>> {
-    return new Map((await this.#rows(new Set(ids))).map(({ id, status }) => [id, status]));
+    return new Map((await this.#rows({ ids })).map(({ id, status }) => [id, status]));
   }
 
   /** Rows of the jobs that were not judged yet: those of the running test. */
@@ -184,7 +183,7 @@ export class Stage implements AsyncDisposable {
       return isWanted(row) ? row : null;
     };
     return until(look, {
-      what: `${job.constructor.name} ${job.id}: ${what}`,
+      what: `${typeOf(job)} ${job.id}: ${what}`,
       timeoutMs: PATIENCE_MS,
       intervalMs: 50,
     });
@@ -218,7 +217,7 @@ export class Stage implements AsyncDisposable {
   happened(job: AsyncJob, what: Effect['what'], where: Partial<Effect> = {}): Promise<Effect> {
     const matches = (effect: Effect) => Object.entries({ ...where, what }).every(([name, value]) => effect[name as keyof Effect] === value);
     return until(async () => (await this.effects(job)).find(matches), {
-      what: `${job.constructor.name} ${job.id}: '${what}' ${JSON.stringify(where)}`,
+      what: `${typeOf(job)} ${job.id}: '${what}' ${JSON.stringify(where)}`,
       timeoutMs: PATIENCE_MS,
     });
   }
@@ -241,7 +240,7 @@ export class Stage implements AsyncDisposable {
   /** Ids of the executions that Temporal knows of a job, one per run and reset. */
   async executionsOf(job: AsyncJob): Promise<{ workflowId: string; runId: string }[]> {
     const executions: { workflowId: string; runId: string }[] = [];
-    const query = `WorkflowId STARTS_WITH "${this.app.name}/${job.constructor.name}/${job.id}/"`;
+    const query = `WorkflowId STARTS_WITH "${this.app.name}/${typeOf(job)}/${job.id}/"`;
     for await (const { workflowId, runId } of this.app.temporal.workflow.list({ query })) executions.push({ workflowId, runId });
     return executions;
   }
@@ -284,9 +283,13 @@ export class Stage implements AsyncDisposable {
   }
 }
 
+function typeOf(job: AsyncJob): string {
+  return jobTypeOf(job.constructor as unknown as JobClass);
+}
+
 const LIMITS: Record<string, Limits> = Object.fromEntries(
-  JOB_CLASSES.map(({ name, options }) => [
-    name,
-    { maximumAttempts: options.retry?.maximumAttempts ?? 1, crashRetries: options.crashRetries ?? 3 },
-  ]),
+  JOB_CLASSES.map((jobClass) => {
+    const { retry, crashRetries = 3 } = jobClass.options;
+    return [jobTypeOf(jobClass), { maximumAttempts: retry?.maximumAttempts ?? 1, crashRetries }];
+  }),
 );

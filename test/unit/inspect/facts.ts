@@ -16,6 +16,7 @@ export function aWorker(changes: Partial<WorkerFact> = {}): WorkerFact {
     queues: ['default', 'mail'],
     concurrency: 10,
     running: 2,
+    inLanes: 0,
     startedMsAgo: 3 * HOUR,
     seenMsAgo: 2 * SECOND,
     ttlMs: 15 * SECOND,
