@@ -20,6 +20,9 @@ describe('the mirror of lanes', () => {
   beforeAll(async () => {
     shop = await openShop({ engine: 'inline', classes: LANE_CLASSES });
     lanePool = new pg.Pool({ connectionString: shop.databaseUrl, max: 4 });
+    // Its connections may still be closing when the database is dropped.
+    lanePool.on('error', () => undefined);
+    lanePool.on('connect', (client) => client.on('error', () => undefined));
   });
   afterAll(async () => {
     await lanePool?.end();

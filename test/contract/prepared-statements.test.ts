@@ -13,6 +13,7 @@ beforeAll(async () => {
   shop = await openShop({ engine: 'inline' });
   pool = new pg.Pool({ connectionString: shop.databaseUrl, max: 1 });
   // Its connection may still be closing when the database is dropped.
+  pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
 });
 afterAll(async () => {
