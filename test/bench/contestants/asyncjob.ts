@@ -11,11 +11,11 @@ type Enqueue = (data: Data, queue: { queue: string }) => Promise<{ id: string }>
 
 const atOnce: Enqueue = (data, queue) => BenchJob.enqueue(data, queue);
 
-export const createThenEnqueue: Contestant = contestant(
+export const createdBefore: Contestant = contestant(
   () => ({}),
   async (data, queue) => (await BenchJob.create(data)).enqueue(queue),
 );
-export const enqueueAtOnce: Contestant = contestant(() => ({}));
+export const asWorkflows: Contestant = contestant(() => ({}));
 export const asActivities: Contestant = contestant(() => ({ engine: 'activity' }));
 export const inLanes: Contestant = contestant(({ concurrency }) => ({ lane: { concurrency } }));
 

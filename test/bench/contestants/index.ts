@@ -26,16 +26,16 @@ export const CONTESTANTS = {
     load: async () => (await import('./hand-written.ts')).handWritten,
   },
   'asyncjob/each': {
-    what: 'this library, a workflow per job: `MyJob.create()`, then `job.enqueue()`',
-    hasRow: true,
-    jobs: 240,
-    load: async () => (await import('./asyncjob.ts')).createThenEnqueue,
-  },
-  'asyncjob/one-insert': {
     what: 'this library, a workflow per job: `MyJob.enqueue()`',
     hasRow: true,
     jobs: 240,
-    load: async () => (await import('./asyncjob.ts')).enqueueAtOnce,
+    load: async () => (await import('./asyncjob.ts')).asWorkflows,
+  },
+  'asyncjob/created-before': {
+    what: 'this library, a workflow per job: `MyJob.create()`, then `job.enqueue()`',
+    hasRow: true,
+    jobs: 240,
+    load: async () => (await import('./asyncjob.ts')).createdBefore,
   },
   'asyncjob/activity': {
     what: "this library with `engine: 'activity'`: `MyJob.enqueue()`",
