@@ -168,6 +168,17 @@ describe('a job that succeeds', () => {
     expect(attemptsOf(job.id)).toHaveLength(1);
   });
 
+  it(`shows its stack trace in Temporal's UI: ${workflowSandbox ? 'yes' : 'not without the sandbox'}`, async () => {
+    await startWorker();
+    let finish = (): void => {};
+    const job = await dispatch([() => new Promise((resolve) => (finish = () => resolve({ kind: 'succeeded' })))]);
+    await until(() => attemptsOf(job.id).length);
+    const stackTrace = await handleOf(job).query('__stack_trace').catch(String);
+    expect(stackTrace).toContain(workflowSandbox ? 'at runAttempts' : 'stack traces are not enabled');
+    finish();
+    expect((await closeOf(job)).status).toBe('COMPLETED');
+  });
+
   it('knows its run, attempt, execution and queue', async () => {
     await startWorker();
     const job = await dispatch([succeed]);
