@@ -56,6 +56,8 @@ export interface EndResult {
 export interface JobMirror {
   /** Notes the execution of a run; `stale` when the row has one already or is in another run. */
   dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult>;
+  /** Writes at once what `dispatched` gathers. */
+  flush(): void;
   /** `by.worker` null: no worker process (the inline engine). */
   start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict>;
   /** Notes on a PENDING row why it does not start (no handler, not dispatchable); changes no status. */

@@ -55,8 +55,15 @@ export class Dispatcher {
       this.#note(run, runId, workflowId);
       return;
     }
-    // This run was executed before, although the row does not know: a database restored from a backup, or an id that was
-    // used again. A closed execution is no outcome, so the job gets its next run.
+    // This run was executed before, although the row does not know. Either it was dispatched a moment ago, by somebody who died
+    // before it was noted, and people have ended it since: they are obeyed.
+    const { status, end } = await this.#engine.describe(run);
+    if (status === 'terminated' && end && !end.byThisLibrary) {
+      await this.#mirror.ended(run, null, { by: end.by, reason: end.reason });
+      return;
+    }
+    // Or the database was restored from a backup, or an id was used again: an execution of then is no outcome, so the job gets
+    // its next run.
     const next = await this.#mirror.nextRun(run, null, { why: 'the run had been executed before', worker: null });
     if (next?.status === 'PENDING') await this.#dispatch({ ...run, run: next.run });
   }
@@ -75,6 +82,7 @@ export class Dispatcher {
 
   /** Resolves when what was dispatched so far is noted on the rows, or could not be. */
   async noted(): Promise<void> {
+    this.#mirror.flush();
     await Promise.all(this.#notes);
   }
 

@@ -54,6 +54,7 @@ export class ManyJobs {
           runs.push(...jobs.map(committedRunOf));
           // Meanwhile the next ones are built.
           inserted = insertJobs(fork, jobClass, jobs);
+          inserted.catch(() => undefined); // it is awaited later
           await turnOfTheLoop(); // it is sent
         }
       } finally {

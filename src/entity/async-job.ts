@@ -40,7 +40,7 @@ export abstract class AsyncJob {
   /** Attempts of this run that ended with the death of their worker. */
   declare readonly crashes: Opt<number>;
   declare readonly workflowId?: string | null;
-  /** Temporal's id of the execution; `null` = not dispatched yet. */
+  /** Temporal's id of the execution; `null` = not dispatched yet, or since less than a moment. */
   declare readonly runId?: string | null;
   /** The worker that ran it last. */
   declare readonly workerId?: string | null;

@@ -16,6 +16,7 @@ export class Coalescer<Item, Result> {
   readonly #gatherMs: number;
   #waiting: Waiting<Item, Result>[] = [];
   #isWriting = false;
+  #begin: (() => void) | null = null;
   /** A write belongs to nobody's request or transaction. */
   readonly #outside = AsyncLocalStorage.snapshot();
 
@@ -31,10 +32,19 @@ export class Coalescer<Item, Result> {
       this.#waiting.push({ item, resolve, reject });
       if (this.#isWriting) return;
       this.#isWriting = true;
-      const write = () => void this.#outside(() => this.#writeAll());
-      if (this.#gatherMs === 0) setImmediate(write);
-      else setTimeout(write, this.#gatherMs);
+      const timer = this.#gatherMs === 0 ? setImmediate(() => this.flush()) : setTimeout(() => this.flush(), this.#gatherMs);
+      this.#begin = () => {
+        clearTimeout(timer as NodeJS.Timeout);
+        void this.#outside(() => this.#writeAll());
+      };
     });
+  }
+
+  /** Writes now what it gathers. */
+  flush(): void {
+    const begin = this.#begin;
+    this.#begin = null;
+    begin?.();
   }
 
   async #writeAll(): Promise<void> {

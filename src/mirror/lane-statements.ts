@@ -90,11 +90,13 @@ const UNHANDLED_MAX = 1_000;
 export const unhandledStatement: Builder = (table, library) => {
   const { name, columns: c } = table;
   const limit = String(UNHANDLED_MAX);
-  return `with waiting as materialized (${claimable(table, library, { due: neverTried(table), order: `j.${c.priority}, j.${c.enqueuedAt}`, limit })}),
-      again as materialized (${claimable(table, library, { due: againDue(table), order: `j.${c.nextAttemptAt}`, limit })})
+  const isSilent = `j.${c.error}->>'code' is distinct from 'handler.missing'
+        and coalesce(j.${c.nextAttemptAt}, j.${c.enqueuedAt}, j.${c.createdAt}) < now() - interval '5 seconds'`;
+  const silent = (due: string, order: string) => claimable(table, library, { due: `${due} and ${isSilent}`, order, limit });
+  return `with waiting as materialized (${silent(neverTried(table), `j.${c.priority}, j.${c.enqueuedAt}`)}),
+      again as materialized (${silent(againDue(table), `j.${c.nextAttemptAt}`)})
     update ${name} j set ${c.error} = $4::jsonb, ${c.errorMessage} = $5, ${c.updatedAt} = now()
-    where j.ctid = any(array(select at from again union all select at from waiting)) and j.${c.error}->>'code' is distinct from 'handler.missing'
-      and coalesce(j.${c.nextAttemptAt}, j.${c.enqueuedAt}, j.${c.createdAt}) < now() - interval '5 seconds'`;
+    where j.ctid = any(array(select at from again union all select at from waiting))`;
 };
 
 /** Whether a lane would find something. $1 queue, $2 worker, $3 ids that run here. */

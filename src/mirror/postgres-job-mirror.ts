@@ -38,6 +38,9 @@ interface Dispatch {
   workflowId: string;
 }
 
+/** `locked`: somebody writes the row just now. */
+type Noted = WriteResult | 'locked';
+
 interface Position {
   status: Status;
   run: number;
@@ -60,7 +63,7 @@ export class PostgresJobMirror implements JobMirror {
   readonly #tables: ReadonlyMap<string, JobTable>;
   readonly #library: LibraryTables;
   readonly #applicationName: string;
-  readonly #dispatches = new Map<string, Coalescer<Dispatch, WriteResult>>();
+  readonly #dispatches: ReadonlyMap<string, Coalescer<Dispatch, Noted>>;
   readonly #built = new Map<Statement, Map<JobTable, string>>();
 
   constructor(options: MirrorOptions) {
@@ -70,31 +73,41 @@ export class PostgresJobMirror implements JobMirror {
     this.#tables = tables;
     this.#library = library;
     this.#applicationName = applicationName;
+    // Here and not at the first dispatch, whose context they would keep.
+    this.#dispatches = new Map(
+      [...tables.keys()].map((jobType) => {
+        const note = async (some: Dispatch[]) => {
+          const noted = await this.#note({ jobType }, statements.dispatchedStatement, some);
+          return noted.map((value) => ({ status: 'fulfilled' as const, value }));
+        };
+        return [jobType, new Coalescer<Dispatch, Noted>(note, DISPATCHES_PER_STATEMENT, DISPATCHES_GATHER_MS)];
+      }),
+    );
   }
 
-  dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
-    let dispatches = this.#dispatches.get(ref.jobType);
-    if (!dispatches) {
-      dispatches = new Coalescer((some) => this.#dispatched(ref, some), DISPATCHES_PER_STATEMENT, DISPATCHES_GATHER_MS);
-      this.#dispatches.set(ref.jobType, dispatches);
-    }
-    return dispatches.add({ ref, runId, workflowId });
+  async dispatched(ref: RunRef, runId: string, workflowId: string): Promise<WriteResult> {
+    this.table(ref);
+    const dispatch = { ref, runId, workflowId };
+    let noted = await this.#dispatches.get(ref.jobType)!.add(dispatch);
+    if (noted === 'locked') [noted = 'stale'] = await this.#note(ref, statements.dispatchedAfterLockStatement, [dispatch]);
+    // Locked once more: it was free for a moment, and has been written.
+    return this.facts.count('dispatched', ref, noted === 'locked' ? 'stale' : noted);
   }
 
-  async #dispatched(type: { jobType: string }, all: Dispatch[]): Promise<PromiseSettledResult<WriteResult>[]> {
-    const rows = await this.run(type, statements.dispatchedStatement, [
+  flush(): void {
+    for (const dispatches of this.#dispatches.values()) dispatches.flush();
+  }
+
+  async #note(type: { jobType: string }, statement: Statement, all: Dispatch[]): Promise<Noted[]> {
+    const rows = await this.run(type, statement, [
       all.map(({ ref }) => ref.id),
       all.map(({ ref }) => ref.run),
       all.map(({ runId }) => runId),
       all.map(({ workflowId }) => workflowId),
     ]);
-    const results = new Map(
-      rows.map((row) => [`${row['id'] as string} ${row['run'] as number} ${row['run_id'] as string}`, row['result'] as WriteResult]),
-    );
-    return all.map(({ ref, runId }) => {
-      const value = this.facts.count('dispatched', ref, results.get(`${ref.id} ${ref.run} ${runId}`) ?? 'stale');
-      return { status: 'fulfilled', value };
-    });
+    const keyOf = (id: unknown, run: unknown, runId: unknown) => [id, run, runId].join(' ');
+    const results = new Map(rows.map((row) => [keyOf(row['id'], row['run'], row['run_id']), row['result'] as Noted]));
+    return all.map(({ ref, runId }) => results.get(keyOf(ref.id, ref.run, runId)) ?? 'stale');
   }
 
   async start(ref: AttemptRef, by: { worker: string | null; crashRetries: number; runningHere: boolean }): Promise<StartVerdict> {

@@ -1,6 +1,7 @@
 // Statements on connections of the library's own, planned once per connection and not each time they are sent. What a
 // prepared statement must not break: a pooler that gives every transaction another server connection, and a table that
 // a migration changes while workers run.
+import { createHash } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Row } from '../domain/ports.ts';
 
@@ -44,14 +45,15 @@ export class PreparedStatements {
     if (!this.#isPreparing) return undefined;
     const known = this.#names.get(text);
     if (known !== undefined || this.#names.size >= PREPARED_MAX) return known;
-    const name = `asyncjob_${this.#generation}_${this.#names.size}`;
+    // By its text: where somebody else has prepared a statement of that name, it is the same one.
+    const name = `asyncjob_${createHash('sha256').update(text).digest('hex').slice(0, 24)}_${this.#generation}`;
     this.#names.set(text, name);
     return name;
   }
 
   /** All get new names, since other statements about the table are outdated as well; once for all that find that out. */
   #forget(name: string): void {
-    if (!name.startsWith(`asyncjob_${this.#generation}_`)) return;
+    if (!name.endsWith(`_${this.#generation}`)) return;
     this.#generation += 1;
     this.#names.clear();
   }
@@ -62,9 +64,9 @@ function isLost(error: unknown): boolean {
   return ['26000', '42P05'].includes(codeOf(error));
 }
 
-/** A migration has changed what the statement returns. */
+/** A migration has changed what the statement returns. (The message is in the server's language.) */
 function isOutdated(error: unknown): boolean {
-  return codeOf(error) === '0A000' && (error as Error).message.includes('cached plan');
+  return codeOf(error) === '0A000' && (error as { routine?: unknown }).routine === 'RevalidateCachedQuery';
 }
 
 function codeOf(error: unknown): string {

@@ -122,7 +122,7 @@ export class RevocationListener {
     if (heard.signal.aborted) return;
     this.#log.warn(
       {},
-      'revocations are not heard: PostgreSQL is probably behind a pooler that pools transactions. Running handlers are told within two seconds; set ASYNCJOB_LISTEN=false, which saves the connection',
+      'revocations are not heard: PostgreSQL is probably behind a pooler that pools transactions. Running handlers are told within two seconds. Set ASYNCJOB_LISTEN=false, for what enqueues as well: it saves the connection, and statements are not prepared, which such a pooler may mix up',
     );
   }
 }

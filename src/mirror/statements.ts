@@ -111,22 +111,29 @@ export const movedRuns = ({ columns: c }: JobTable, statement: string): string =
     select m.${c.id}::text as id, m.${c.run} as run, m.${c.runId} as run_id, m.${c.queue} as queue, m.${c.runAt} as run_at, m.${c.priority} as priority
     from moved m order by m.${c.id}`;
 
-/**
- * Notes the executions of many runs, where their starts have not done so. A row that somebody writes just now is passed
- * over: it is being started or settled, or the relay comes by. $1 ids, $2 runs, $3 run ids, $4 workflow ids.
- */
-export const dispatchedStatement: Builder = ({ name, columns: c }) =>
-  `with given as (select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) as g (id, run, run_id, workflow_id)),
+const dispatched =
+  (whenLocked: string): Builder =>
+  ({ name, columns: c }) =>
+    `with given as (select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) as g (id, run, run_id, workflow_id)),
     free as (select j.${c.id} as id from ${name} j join given g on j.${c.id} = g.id
-      where j.${c.run} = g.run and j.${c.runId} is null for update of j skip locked),
+      where j.${c.run} = g.run and j.${c.runId} is null for update of j ${whenLocked}),
     noted as (update ${name} j set ${c.runId} = g.run_id, ${c.workflowId} = g.workflow_id, ${c.updatedAt} = now()
       from free, given g where j.${c.id} = free.id and g.id = free.id and j.${c.run} = g.run
       returning j.${c.id} as id, j.${c.run} as run, j.${c.runId} as run_id)
     select n.id::text as id, n.run, n.run_id, 'applied' as result from noted n
     union all
-    select g.id::text, g.run, g.run_id, case when j.${c.runId} = g.run_id then 'duplicate' else 'stale' end
+    select g.id::text, g.run, g.run_id, case when j.${c.runId} = g.run_id then 'duplicate' when j.${c.runId} is null then 'locked' else 'stale' end
       from given g join ${name} j on j.${c.id} = g.id and j.${c.run} = g.run
       where not exists (select 1 from noted n where n.id = g.id)`;
+
+/**
+ * Notes the executions of many runs, where their starts have not done so. A row that somebody writes just now is passed over:
+ * mostly it is its start. $1 ids, $2 runs, $3 run ids, $4 workflow ids.
+ */
+export const dispatchedStatement = dispatched('skip locked');
+
+/** The same for what was passed over: waits for the row. Of one run, so that it waits for no second one. */
+export const dispatchedAfterLockStatement = dispatched('');
 
 /**
  * The start of an attempt in the usual case: PENDING, held by nobody, not to be revoked. Its guard is part of the whole

@@ -79,11 +79,16 @@ async function lookAtUndispatched(
   { undispatched, dispatch, noted }: ReconcileOnceParts,
   { repair, limit, isFull, found }: UndispatchedLook,
 ): Promise<void> {
+  // A row that somebody keeps locked cannot say that it was dispatched: it is found again.
+  const seen = new Set<string>();
   for (let goOn = true; goOn && !isFull();) {
     goOn = false;
     await undispatched.sweep({ graceMs: GRACE_MS, limit }, async (runs) => {
       for (const run of runs) {
         if (isFull()) break;
+        const key = `${run.jobType} ${run.id} ${run.run}`;
+        if (seen.has(key)) continue;
+        seen.add(key);
         const result = repair ? await dispatch(run) : null;
         found(toDifference(run, result === 'dispatched'));
         if (result === 'away') break;

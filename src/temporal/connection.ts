@@ -6,7 +6,8 @@ import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { AsyncJobError } from '../domain/errors.ts';
-import { toTemporalError } from './failures.ts';
+import { rejection } from '../domain/pause.ts';
+import { toTemporalError, unavailable } from './failures.ts';
 import type { TemporalTarget } from './failures.ts';
 
 /** `temporal` of the configuration; what is absent comes from TEMPORAL_* and the profile file, then Temporal's defaults. */
@@ -76,7 +77,7 @@ interface EagerWorker {
 }
 
 /** Starts something by a worker's own connection. */
-export type EagerStarter = <R>(start: (client: Client) => Promise<R>) => Promise<R>;
+export type EagerStarter = <R>(start: (client: Client, isEager: boolean) => Promise<R>) => Promise<R>;
 
 /** One lazy connection with its client. */
 export class TemporalConnection {
@@ -115,11 +116,27 @@ export class TemporalConnection {
     return () => void this.#workers.delete(worker);
   }
 
-  /** The client by which workflows of the queue may be started eagerly; its calls fail after `deadlineMs`. `null`: there is no such worker here. */
+  /** How workflows of the queue may be started eagerly, within `deadlineMs`; `null`: there is no such worker here. */
   eagerFor(taskQueue: string, deadlineMs: number): EagerStarter | null {
-    for (const { connection, client, taskQueues } of this.#workers)
-      if (taskQueues.includes(taskQueue)) return (start) => connection.withDeadline(Date.now() + deadlineMs, () => start(client));
-    return null;
+    const worker = [...this.#workers].find(({ taskQueues }) => taskQueues.includes(taskQueue));
+    return worker ? (start) => this.#startEagerly(worker, deadlineMs, start) : null;
+  }
+
+  async #startEagerly<R>(worker: EagerWorker, deadlineMs: number, start: (client: Client, isEager: boolean) => Promise<R>): Promise<R> {
+    const { connection, client } = worker;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(unavailable(this.settings, `no answer within ${deadlineMs} ms`)), deadlineMs);
+    try {
+      // For the native core the deadline is that of each of its own attempts.
+      const starting = connection.withDeadline(Date.now() + deadlineMs, () => start(client, true));
+      return await Promise.race([starting, rejection(late.signal)]);
+    } catch (error) {
+      // The worker has ended meanwhile, and its connection with it. A start may be sent twice.
+      if (!late.signal.aborted && !this.#workers.has(worker)) return await start(this.client, false);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Calls made in `call` fail after `deadlineMs`; failures are `temporal.unavailable` or `temporal.namespace` where they mean that. */

@@ -38,7 +38,7 @@ export abstract class ExecutionEngine implements JobEngine {
   }
 
   /** Its run id; `null` when there is one already, open or closed. */
-  protected abstract start(request: DispatchRequest): Promise<string | null>;
+  protected abstract start(request: DispatchRequest, deadlineMs: number): Promise<string | null>;
   protected abstract find(ref: RunRef): Promise<FoundExecution>;
   protected abstract end(ref: RunRef, reason: string): Promise<unknown>;
   protected abstract list(page: { namespace: string; query: string; pageSize: number; nextPageToken?: Uint8Array }): Promise<ListAnswer>;
@@ -64,7 +64,7 @@ export abstract class ExecutionEngine implements JobEngine {
   /** `null` when there was an execution, but not any more. */
   async #startOrFind(request: DispatchRequest): Promise<Dispatched | null> {
     const workflowId = this.idOf(request);
-    const runId = await this.calls.call(() => this.start(request));
+    const runId = await this.calls.call((deadlineMs) => this.start(request, deadlineMs));
     if (runId !== null) return { workflowId, runId, outcome: 'started' };
     const found = await this.calls.unlessGone(() => this.find(request));
     return found && { workflowId, runId: found.runId, outcome: found.status === 'running' ? 'running' : 'closed' };

@@ -30,16 +30,17 @@ export class TemporalCalls {
     return this.#connection.settings;
   }
 
-  /** @throws AsyncJobError `temporal.unavailable`, `temporal.namespace` */
-  call<T>(call: () => Promise<T>): Promise<T> {
-    return this.#outage.guard((isProbe) =>
-      this.#connection.within(isProbe ? Math.min(PROBE_DEADLINE_MS, this.#deadlineMs) : this.#deadlineMs, call),
-    );
+  /** `call` learns how long it may take. @throws AsyncJobError `temporal.unavailable`, `temporal.namespace` */
+  call<T>(call: (deadlineMs: number) => Promise<T>): Promise<T> {
+    return this.#outage.guard((isProbe) => {
+      const deadlineMs = isProbe ? Math.min(PROBE_DEADLINE_MS, this.#deadlineMs) : this.#deadlineMs;
+      return this.#connection.within(deadlineMs, () => call(deadlineMs));
+    });
   }
 
   /** Starts by the connection of a worker in this process that may begin it at once; `null`: no worker here serves the queue. */
-  eagerFor(taskQueue: string): EagerStarter | null {
-    return this.#connection.eagerFor(taskQueue, this.#deadlineMs);
+  eagerFor(taskQueue: string, deadlineMs: number): EagerStarter | null {
+    return this.#connection.eagerFor(taskQueue, deadlineMs);
   }
 
   /** `null` when what was asked for is not there, or not any more. */

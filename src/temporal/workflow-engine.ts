@@ -37,7 +37,7 @@ export class WorkflowEngine extends ExecutionEngine {
     return event ? { end: this.endOf(event.identity ?? '', event.reason ?? '') } : {};
   }
 
-  protected override async start(request: DispatchRequest): Promise<string | null> {
+  protected override async start(request: DispatchRequest, deadlineMs: number): Promise<string | null> {
     const { applicationName } = this.calls;
     const options = {
       ...this.optionsOf(request),
@@ -51,10 +51,12 @@ export class WorkflowEngine extends ExecutionEngine {
     };
     // Past the queue: that is past priorities, too.
     const isPlain = request.startAt === null && request.priority === null;
-    const eagerly = isPlain ? this.calls.eagerFor(options.taskQueue) : null;
+    const eagerly = isPlain ? this.calls.eagerFor(options.taskQueue, deadlineMs) : null;
     try {
       const handle = await (eagerly
-        ? eagerly((client) => client.workflow.start(request.jobType, { ...options, requestEagerStart: true }))
+        ? eagerly((client, isEager) =>
+            client.workflow.start(request.jobType, { ...options, ...(isEager ? { requestEagerStart: true } : {}) }),
+          )
         : this.calls.client.workflow.start(request.jobType, options));
       return handle.firstExecutionRunId;
     } catch (error) {

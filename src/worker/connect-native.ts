@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NativeConnection } from '@temporalio/worker';
 import { isAsyncJobError } from '../domain/errors.ts';
+import { rejection } from '../domain/pause.ts';
 import type { Log } from '../domain/ports.ts';
 import type { TemporalSettings } from '../temporal/connection.ts';
 import { isNamespaceNotFound, namespaceNotFound, unavailable } from '../temporal/failures.ts';
@@ -51,12 +52,6 @@ async function connectOnce(settings: TemporalSettings, signal?: AbortSignal): Pr
   } finally {
     clearTimeout(timer);
   }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
 }
 
 async function connectAndCheck(settings: TemporalSettings): Promise<NativeConnection> {

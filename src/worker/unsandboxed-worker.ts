@@ -15,24 +15,38 @@ export class UnsandboxedWorker extends Worker {
     bundle: WorkflowBundleWithSourceMapAndFilename,
     { activities }: CompiledWorkerOptions,
   ): Promise<WorkflowCreator> {
-    return new WorkflowContext(bundle, new Set(activities.keys()));
+    const context = WorkflowContext.shared(bundle);
+    const activityNames = new Set(activities.keys());
+    return {
+      createWorkflow: async (options) => context.createWorkflow(options, activityNames),
+      destroy: async () => context.release(),
+    };
   }
 }
 
 /** State of one execution; the runtime in the context finds it as a global. */
 type Activator = ConstructorParameters<typeof BaseVMWorkflow>[2];
 
+const NOTHING = new vm.Script('');
 const CALL = new vm.Script('__TEMPORAL__.api[__asyncjob_call.name](...__asyncjob_call.args)');
 
-class WorkflowContext implements WorkflowCreator {
+class WorkflowContext {
+  /** By the code of their bundles: the workers of a process's queues share one. */
+  static readonly #shared = new Map<string, WorkflowContext>();
   // Its promises have a queue of their own, which is worked off before a call into the context returns.
   readonly #context = vm.createContext({}, { microtaskMode: 'afterEvaluate' });
   readonly #bundle: WorkflowBundleWithSourceMapAndFilename;
-  readonly #activityNames: Set<string>;
+  #users = 0;
 
-  constructor(bundle: WorkflowBundleWithSourceMapAndFilename, activityNames: Set<string>) {
+  static shared(bundle: WorkflowBundleWithSourceMapAndFilename): WorkflowContext {
+    const context = this.#shared.get(bundle.code) ?? new WorkflowContext(bundle);
+    this.#shared.set(bundle.code, context);
+    context.#users += 1;
+    return context;
+  }
+
+  private constructor(bundle: WorkflowBundleWithSourceMapAndFilename) {
     this.#bundle = bundle;
-    this.#activityNames = activityNames;
     injectGlobals(this.#context);
     this.#context['__webpack_module_cache__'] = {};
     vm.runInContext(bundle.code, this.#context, { filename: bundle.filename });
@@ -40,19 +54,23 @@ class WorkflowContext implements WorkflowCreator {
     vm.runInContext('__TEMPORAL__.importWorkflows(); __TEMPORAL__.importInterceptors()', this.#context);
   }
 
-  async createWorkflow(options: WorkflowCreateOptions): Promise<Workflow> {
+  createWorkflow(options: WorkflowCreateOptions, registeredActivityNames: Set<string>): Workflow {
     this.#runtimeOf(undefined).initRuntime({
       ...options,
       sourceMap: this.#bundle.sourceMap,
       getTimeOfDay: () => BigInt(Date.now()) * 1_000_000n,
-      registeredActivityNames: this.#activityNames,
+      registeredActivityNames,
       stackTracesEnabled: false,
     });
     const activator = this.#context['__TEMPORAL_ACTIVATOR__'] as Activator;
     return new UnsandboxedWorkflow(options.info.runId, this.#context, activator, this.#runtimeOf(activator));
   }
 
-  async destroy(): Promise<void> {
+  /** One worker less needs it. */
+  release(): void {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    WorkflowContext.#shared.delete(this.#bundle.code);
     this.#runtimeOf(undefined).destroy();
   }
 
@@ -62,7 +80,13 @@ class WorkflowContext implements WorkflowCreator {
     const call = (name: PropertyKey, args: unknown[]): unknown => {
       context['__TEMPORAL_ACTIVATOR__'] = activator;
       context['__asyncjob_call'] = { name, args };
-      return CALL.runInContext(context);
+      try {
+        return CALL.runInContext(context);
+      } catch (error) {
+        // What it has queued is worked off before another execution has its turn.
+        NOTHING.runInContext(context);
+        throw error;
+      }
     };
     return new Proxy({} as WorkflowModule, {
       get:

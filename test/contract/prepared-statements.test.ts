@@ -48,6 +48,30 @@ it('follow a table that a migration changes', async () => {
   expect(await statements.send(COUNT, [])).toEqual([{ count: 3 }]);
 });
 
+it('are named by their text, whatever was prepared before', async () => {
+  const nameOf = async (statement: string) =>
+    (await pool.query<{ name: string }>('select name from pg_prepared_statements where statement = $1', [statement])).rows[0]?.name;
+  await pool.query('deallocate all');
+  await new PreparedStatements({ pool, prepare: true }).send(COUNT, []);
+  const first = await nameOf(COUNT);
+  // As another process behind the same pooler.
+  await using another = await openAnother();
+  await another.statements.send(INSERT, ['a']);
+  await another.statements.send(COUNT, []);
+  expect(await another.nameOf(COUNT)).toBe(first);
+  expect(await another.nameOf(INSERT)).not.toBe(first);
+});
+
+async function openAnother() {
+  const own = new pg.Pool({ connectionString: shop.databaseUrl, max: 1 });
+  return {
+    statements: new PreparedStatements({ pool: own, prepare: true }),
+    nameOf: async (statement: string) =>
+      (await own.query<{ name: string }>('select name from pg_prepared_statements where statement = $1', [statement])).rows[0]?.name,
+    [Symbol.asyncDispose]: () => own.end(),
+  };
+}
+
 it('are given up when the connection behind them is another one', async () => {
   const statements = new PreparedStatements({ pool, prepare: true });
   await statements.send(INSERT, ['a']);

@@ -254,7 +254,8 @@ describe('asyncjob doctor', () => {
     await using own = await openApplication();
     const OwnStep = own.app.of(Step);
     const [ended, left] = [await OwnStep.enqueue({}, { queue: 'nobody' }), await OwnStep.create({})];
-    await own.app.temporal.workflow.getHandle((await ended.refresh()).workflowId!).terminate('not any more');
+    const workflowId = await until(async () => (await ended.refresh()).workflowId);
+    await own.app.temporal.workflow.getHandle(workflowId).terminate('not any more');
     // Committed long ago by a process that died before it dispatched.
     await own.db.query(`update step set status = 'PENDING', run = 1, enqueued_at = now() - interval '1 minute' where id = $1`, [left.id]);
     await own.db.query(`update step set enqueued_at = now() - interval '1 minute' where id = $1`, [ended.id]);

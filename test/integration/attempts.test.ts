@@ -99,6 +99,16 @@ describe('an attempt', () => {
     const again = await SendInvoice.enqueue({ id: job.id });
     expect(await again.wait({ timeout: '20 seconds' })).toMatchObject({ status: 'SUCCESS', run: 2 });
   });
+
+  it('that people terminated before the row could name its execution is REVOKED, and does not run again', async () => {
+    using _ = shop.app.handle(SendInvoice, () => undefined);
+    const job = await SendInvoice.enqueue({}, { queue: 'nobody' });
+    await until(async () => (await job.refresh()).runId);
+    await shop.app.temporal.workflow.getHandle(job.workflowId!).terminate('not any more');
+    // As after the death of who enqueued it: the relay is the next one who dispatches it.
+    await shop.db.query('update send_invoice set run_id = null, workflow_id = null, enqueued_at = null where id = $1', [job.id]);
+    expect(await job.wait({ timeout: '20 seconds' })).toMatchObject({ status: 'REVOKED', run: 1, revokeReason: 'not any more' });
+  });
 });
 
 describe('the relay', () => {

@@ -25,6 +25,15 @@ describe('enqueue', () => {
         () => false,
       );
 
+  it('of many tells the caller of a value that cannot be written, at whichever place', async () => {
+    const cyclic: { pages: number[]; itself?: object } = { pages: [] };
+    cyclic.itself = cyclic;
+    const rows = Array.from({ length: 2_500 }, (_, i) => (i === 1_200 ? { data: cyclic } : {}));
+    await expect(SendInvoice.enqueueMany(rows)).rejects.toThrow(/circular/);
+    await expect(SendInvoice.enqueueMany([{ data: cyclic }])).rejects.toThrow(/circular/);
+    expect(await SendInvoice.count()).toBe(0);
+  });
+
   it('resolves when the row is committed and Temporal has acknowledged the start', async () => {
     const job = await SendInvoice.create();
     await job.enqueue();

@@ -213,6 +213,7 @@ describe.each(TEST_ENGINES)('a look without repair, with a Temporal %s per job',
     await using shop = await openShop({ engine });
     const queue = uniqueQueue();
     const [terminated, fine] = [await SendInvoice.enqueue({}, { queue }), await SendInvoice.enqueue({}, { queue })];
+    await until(async () => (await terminated.refresh()).runId && (await fine.refresh()).runId);
     await shop.execution(terminated).terminate('why not');
     await shop.db.query(`update send_invoice set enqueued_at = now() - interval '1 minute'`);
     const differences = await until(async () => {
