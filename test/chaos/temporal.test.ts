@@ -9,7 +9,10 @@ import { withStage } from './support/with-stage.ts';
 
 const stage = withStage();
 
-const executionOf = async (job: Held | Quick) => stage().app.temporal.workflow.getHandle((await stage().row(job)).workflowId!);
+const executionOf = async (job: Held | Quick) => {
+  const { workflowId } = await stage().until(job, (row) => row.workflowId !== null);
+  return stage().app.temporal.workflow.getHandle(workflowId!);
+};
 const begun = async (queue = 'default') => {
   const job = await Held.enqueue({}, { queue });
   await stage().happened(job, 'began');

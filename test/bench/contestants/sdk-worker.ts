@@ -1,5 +1,6 @@
 // A worker on Temporal's SDK with the settings that asyncjob's workers have (src/worker/temporal-worker.ts and
-// temporal-runtime.ts), so that a difference between contestants is none of settings.
+// temporal-runtime.ts), so that a difference between contestants is none of settings. Its workflows run in the SDK's
+// sandbox, as everybody's do who writes them; asyncjob's own workflow runs without.
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { TASK_QUEUE, type Surroundings } from './contestant.ts';
 

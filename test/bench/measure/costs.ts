@@ -1,5 +1,6 @@
 // What a job costs in counts, whatever the machine: of jobs one after another, each of them alone, and of many that were
 // enqueued together.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stage } from '../stage.ts';
 import { averageExecutionBytes, startCounting, total, type Counts } from './counters.ts';
 
@@ -21,12 +22,14 @@ export interface Costs {
 
 const ONE_BY_ONE_JOBS = 20;
 const TOGETHER_JOBS = 1_000;
-/** What a worker sends by the clock is less than one for every second job. */
+/** What comes now and then is less than one for every second job. */
 const SHARE_MIN = 0.5;
+/** What a worker sends by the clock is counted for so long, and taken off. */
+const IDLE_MS = 3_000;
 
 /** Nothing that happens at the same time can share a statement, so that the counts are the most that a job costs. */
 export async function costsOneByOne(stage: Stage): Promise<Costs> {
-  const count = await startCounting(stage.counters);
+  const count = await startCountingJobs(stage);
   for (let i = 0; i < ONE_BY_ONE_JOBS; i++) {
     await stage.producer.call('enqueueOneByOne', stage.take(1), 1, 1);
     await stage.allDone();
@@ -34,12 +37,31 @@ export async function costsOneByOne(stage: Stage): Promise<Costs> {
   return toCosts(stage, await count(), ONE_BY_ONE_JOBS, SHARE_MIN);
 }
 
-/** Of jobs that share a workflow: what comes by the clock is counted, too, and divided by all. */
+/** Of jobs that share a workflow. */
 export async function costsTogether(stage: Stage): Promise<Costs> {
-  const count = await startCounting(stage.counters);
+  const count = await startCountingJobs(stage);
   await stage.producer.call('enqueueMany', stage.take(TOGETHER_JOBS), TOGETHER_JOBS);
   await stage.allDone();
   return toCosts(stage, await count(), TOGETHER_JOBS, 0);
+}
+
+/** Statements are those that a worker without jobs would not have sent. */
+async function startCountingJobs(stage: Stage): Promise<() => Promise<Counts>> {
+  const idleSince = performance.now();
+  const countIdle = await startCounting(stage.counters);
+  await sleep(IDLE_MS);
+  const idle = await countIdle();
+  const idleMs = performance.now() - idleSince;
+  const since = performance.now();
+  const count = await startCounting(stage.counters);
+  return async () => {
+    const counts = await count();
+    const share = (performance.now() - since) / idleMs;
+    const statements = new Map(
+      [...counts.statements].map(([text, n]) => [text, Math.max(0, n - (idle.statements.get(text) ?? 0) * share)]),
+    );
+    return { ...counts, statements };
+  };
 }
 
 async function toCosts(stage: Stage, counts: Counts, jobs: number, shareMin: number): Promise<Costs> {

@@ -1,6 +1,6 @@
 // What a worker costs that has nothing to do.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCounting, total } from '../measure/counters.ts';
+import { OF_THE_BENCH, startCounting, total } from '../measure/counters.ts';
 import { startMeter } from '../measure/meter.ts';
 import { rssMb } from '../measure/process-stats.ts';
 import { onStage, type Scenario } from './scenario.ts';
@@ -24,7 +24,7 @@ export const idle: Scenario = {
     onStage(run, {}, async (stage) => {
       const seconds = run.isQuick ? 2 : SECONDS;
       await sleep(run.isQuick ? 0 : 5_000); // the last lane ends
-      const count = await startCounting(stage.counters);
+      const count = await startCounting(stage.counters, OF_THE_BENCH);
       const countedFrom = performance.now();
       const stopMeter = startMeter(() => stage.roots);
       await sleep(seconds * 1_000);
