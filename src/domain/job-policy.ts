@@ -55,7 +55,7 @@ export const DEFAULT_POLICY: JobPolicy = {
   lane: null,
 };
 
-export const DEFAULT_LANE: LanePolicy = { concurrency: 20, lingerMs: 1_000 };
+export const DEFAULT_LANE: LanePolicy = { concurrency: 50, lingerMs: 1_000 };
 
 /** Of a lane's job that was given none; Temporal's own for jobs with a workflow of their own. */
 export const LANE_PRIORITY = 3;

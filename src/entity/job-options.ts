@@ -60,7 +60,7 @@ export interface LaneOptions {
   /**
    * Jobs of the class that run at the same time in each worker; the worker's own `concurrency` does not count them.
    *
-   * @default 20
+   * @default 50
    */
   concurrency?: number;
   /**

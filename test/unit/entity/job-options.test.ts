@@ -104,7 +104,7 @@ describe('resolveJobOptions', () => {
 
   it('has defaults for a lane, and takes those of the class', () => {
     expect(resolve({ lane: false }).lane).toBeNull();
-    expect(resolve({ lane: true }).lane).toEqual({ concurrency: 20, lingerMs: 1_000 });
+    expect(resolve({ lane: true }).lane).toEqual({ concurrency: 50, lingerMs: 1_000 });
     expect(resolve({ lane: { concurrency: 60, linger: '5s' } }).lane).toEqual({ concurrency: 60, lingerMs: 5_000 });
   });
 
