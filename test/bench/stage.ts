@@ -45,6 +45,8 @@ interface Parts {
   startWorker: () => Promise<ChildProcess<WorkerCommands>>;
   client: Client;
   db: pg.Pool;
+  /** The newest of the rows that were there before; null: there were none. */
+  newestBefore: string | null;
   counters: CounterSources;
   serverPids: Record<'temporal' | 'postgres', number>;
   cleanUp: AsyncDisposableStack;
@@ -88,6 +90,7 @@ export class Stage implements AsyncDisposable {
     const producer = await start<ProducerCommands>('producer');
     const stage = new Stage({
       contestant,
+      newestBefore: template === undefined ? null : await newestRow(db),
       producer,
       startWorker: () => start<WorkerCommands>('worker'),
       client,
@@ -184,8 +187,7 @@ export class Stage implements AsyncDisposable {
   async #isAllDone(): Promise<boolean> {
     if (this.entry.hasRow && (await this.#countRows(`status in ('NEW', 'PENDING', 'STARTED', 'FAILURE', 'REVOKED')`)) > 0) return false;
     if (!(await this.#areExecutionsDone())) return false;
-    // Rows with a negative number were there before.
-    return !this.entry.hasRow || (await this.#countRows(`status = 'SUCCESS' and seq >= 0`)) === this.#jobs;
+    return !this.entry.hasRow || (await this.#countRows(`status = 'SUCCESS'`)) === this.#jobs;
   }
 
   async #areExecutionsDone(): Promise<boolean> {
@@ -195,8 +197,10 @@ export class Stage implements AsyncDisposable {
     return count === this.#jobs;
   }
 
+  /** Of the jobs of this stage: to count rows that were there before would cost more than the jobs. */
   async #countRows(where: string): Promise<number> {
-    const { rows } = await this.db.query<{ count: number }>(`select count(*)::int as count from ${TABLE} where ${where}`);
+    const text = `select count(*)::int as count from ${TABLE} where ${where} and ($1::uuid is null or id > $1)`;
+    const { rows } = await this.db.query<{ count: number }>(text, [this.#parts.newestBefore]);
     return rows[0]!.count;
   }
 
@@ -213,4 +217,9 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.cleanUp.disposeAsync();
   }
+}
+
+async function newestRow(db: pg.Pool): Promise<string | null> {
+  const { rows } = await db.query<{ id: string }>(`select id::text as id from ${TABLE} order by id desc limit 1`);
+  return rows[0]?.id ?? null;
 }

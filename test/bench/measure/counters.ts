@@ -25,17 +25,22 @@ export interface Counts {
 
 /** The server publishes its metrics once a second. */
 const METRICS_DELAY_MS = 1_150;
-/** Asked by the bench itself. */
-export const OF_THE_BENCH = ['CountWorkflowExecutions', 'CountActivityExecutions'];
-/** Or by the SDK, or the reconciler, for the sake of the whole process. */
-const NOT_OF_JOBS = [...OF_THE_BENCH, 'ListWorkflowExecutions', 'ListActivityExecutions', 'DescribeNamespace', 'RecordWorkerHeartbeat'];
+/** Asked by the bench itself, or by the SDK or the reconciler for the sake of the whole process. */
+const NOT_OF_JOBS = [
+  'CountWorkflowExecutions',
+  'CountActivityExecutions',
+  'ListWorkflowExecutions',
+  'ListActivityExecutions',
+  'DescribeNamespace',
+  'RecordWorkerHeartbeat',
+];
 const EXECUTIONS_MAX = 50;
 
 /** Counts from now on; the returned function says how many. Both wait for the last second's events. */
-export async function startCounting(sources: CounterSources, leftOut: readonly string[] = NOT_OF_JOBS): Promise<() => Promise<Counts>> {
-  const before = await readCounts(sources, leftOut);
+export async function startCounting(sources: CounterSources): Promise<() => Promise<Counts>> {
+  const before = await readCounts(sources);
   return async () => {
-    const after = await readCounts(sources, leftOut);
+    const after = await readCounts(sources);
     const since = (kind: keyof Counts) =>
       new Map(
         [...after[kind]].map(([name, count]) => [name, count - (before[kind].get(name) ?? 0)] as const).filter(([, count]) => count > 0),
@@ -44,7 +49,7 @@ export async function startCounting(sources: CounterSources, leftOut: readonly s
   };
 }
 
-async function readCounts(sources: CounterSources, leftOut: readonly string[]): Promise<Counts> {
+async function readCounts(sources: CounterSources): Promise<Counts> {
   await sleep(METRICS_DELAY_MS);
   const [statements, metrics] = await Promise.all([readStatements(sources), readMetrics(sources.temporalPid)]);
   const rpcs = sumBy('operation', metrics, 'service_requests', 'frontend');
@@ -53,7 +58,7 @@ async function readCounts(sources: CounterSources, leftOut: readonly string[]): 
   if (activities !== undefined) actions.set('grpc_StartActivityExecution', activities);
   return {
     statements,
-    rpcs: new Map([...rpcs].filter(([name]) => !leftOut.includes(name))),
+    rpcs: new Map([...rpcs].filter(([name]) => !NOT_OF_JOBS.includes(name))),
     storeCalls: sumBy('operation', metrics, 'persistence_requests', 'history', 'matching'),
     actions,
   };

@@ -1,6 +1,6 @@
 // What a worker costs that has nothing to do.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OF_THE_BENCH, startCounting, total } from '../measure/counters.ts';
+import { startCounting, total } from '../measure/counters.ts';
 import { startMeter } from '../measure/meter.ts';
 import { rssMb } from '../measure/process-stats.ts';
 import { onStage, type Scenario } from './scenario.ts';
@@ -9,14 +9,13 @@ const SECONDS = 20;
 
 export const idle: Scenario = {
   title: 'An idle worker',
-  what: `A worker that has had work, and has none for ${SECONDS} s: per minute.`,
+  what: `A worker that has had work, and has none for ${SECONDS} s: per minute. Of Temporal it asks nothing but its polls, seven per queue, each of which Temporal answers after a minute.`,
   contestants: ['bare-temporal', 'asyncjob/each', 'asyncjob/activity', 'asyncjob/lane'],
   columns: [
     { key: 'workerMsPerMinute', label: 'worker CPU ms' },
     { key: 'temporalMsPerMinute', label: 'Temporal CPU ms' },
     { key: 'postgresMsPerMinute', label: 'PostgreSQL CPU ms' },
     { key: 'statementsPerMinute', label: 'statements' },
-    { key: 'rpcsPerMinute', label: 'calls to Temporal, polls included' },
     { key: 'workerMb', label: 'worker MB' },
   ],
   pictures: [],
@@ -24,12 +23,12 @@ export const idle: Scenario = {
     onStage(run, {}, async (stage) => {
       const seconds = run.isQuick ? 2 : SECONDS;
       await sleep(run.isQuick ? 0 : 5_000); // the last lane ends
-      const count = await startCounting(stage.counters, OF_THE_BENCH);
+      const count = await startCounting(stage.counters);
       const countedFrom = performance.now();
       const stopMeter = startMeter(() => stage.roots);
       await sleep(seconds * 1_000);
       const { cpuMsPerJob: cpuMs, foreignCores } = stopMeter(1);
-      const { statements, rpcs } = await count();
+      const { statements } = await count();
       const minutes = (performance.now() - countedFrom) / 60_000;
       return [
         {
@@ -40,7 +39,6 @@ export const idle: Scenario = {
             temporalMsPerMinute: (cpuMs.temporal * 60) / seconds,
             postgresMsPerMinute: (cpuMs.postgres * 60) / seconds,
             statementsPerMinute: total(statements) / minutes,
-            rpcsPerMinute: total(rpcs) / minutes,
             workerMb: rssMb(stage.workers[0]!.pid),
           },
         },
