@@ -1,7 +1,7 @@
 // A handler's own changes as one JSON document, from which PostgreSQL reads the values by the columns' own types.
 import type { OwnChanges } from '../domain/ports.ts';
 import type { JobTable } from './job-table.ts';
-import { unquoted } from './lane-statements.ts';
+import { unquoted } from './job-table.ts';
 
 /** `null`: a value among them would not arrive as the driver would write it. */
 export function changesDocument({ jsonColumns }: JobTable, own: OwnChanges): string | null {

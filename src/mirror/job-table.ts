@@ -74,3 +74,7 @@ function qualified(meta: { schema?: string; tableName: string }, defaultSchema?:
 export function quoted(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`;
 }
+
+export function unquoted(column: string): string {
+  return column.slice(1, -1).replaceAll('""', '"');
+}

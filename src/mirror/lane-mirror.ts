@@ -4,7 +4,7 @@ import { toErrorMessage, type ErrorRecord } from '../domain/errors.ts';
 import type { AttemptRef, LaneLook, LaneRequest, LaneRows, OwnChanges, Row, StartedRow, WriteResult } from '../domain/ports.ts';
 import { changesDocument } from './changes-document.ts';
 import { Coalescer } from './coalescer.ts';
-import type { JobTable } from './job-table.ts';
+import { unquoted, type JobTable } from './job-table.ts';
 import { claimStatement, laneWorkQuery, succeededManyStatement, takeoverStatement, unhandledStatement } from './lane-statements.ts';
 import { crashedRepeatedly, PostgresJobMirror, type MirrorOptions } from './postgres-job-mirror.ts';
 import { positionsQuery } from './queries.ts';
@@ -113,7 +113,7 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
 
   #started(table: JobTable, rows: Row[]): StartedRow[] {
     const { jobType } = table;
-    const [id, run, attempt, runId, status] = ['id', 'run', 'attempt', 'runId', 'status'].map((name) => unquotedColumn(table, name));
+    const [id, run, attempt, runId, status] = ['id', 'run', 'attempt', 'runId', 'status'].map((name) => unquoted(table.columns[name]!));
     const all = rows.map((row) => ({
       ref: { jobType, id: row[id!], run: row[run!], attempt: row[attempt!], runId: row[runId!] } as AttemptRef,
       row,
@@ -133,10 +133,6 @@ const valuesOf = ({ queue, worker, running, limit, runId, workflowId }: LaneRequ
   runId,
   workflowId,
 ];
-
-function unquotedColumn({ columns }: JobTable, property: string): string {
-  return columns[property]!.slice(1, -1);
-}
 
 function isLockTimeout(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === '55P03';

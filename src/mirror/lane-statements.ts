@@ -1,6 +1,6 @@
 // The statements of lanes: many rows at once, with the guards of statements.ts. A claim is a start, so that it carries the
 // same promises. `j` is the job's row.
-import { type JobTable, type LibraryTables } from './job-table.ts';
+import { unquoted, type JobTable, type LibraryTables } from './job-table.ts';
 import { heldByAnother, holderDied, leaves, ownBeatFresh } from './statements.ts';
 
 type Builder = (table: JobTable, library: LibraryTables) => string;
@@ -126,10 +126,6 @@ export const succeededManyStatement = (table: JobTable, own: readonly string[]):
       and coalesce(j.${c.status}, '') in (${leaves('succeeded')})
     returning j.${c.id}::text as id`;
 };
-
-export function unquoted(column: string): string {
-  return column.slice(1, -1).replaceAll('""', '"');
-}
 
 function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;

@@ -19,7 +19,7 @@ import type {
   WriteResult,
 } from '../domain/ports.ts';
 import { Coalescer } from './coalescer.ts';
-import type { JobTable, LibraryTables } from './job-table.ts';
+import { unquoted, type JobTable, type LibraryTables } from './job-table.ts';
 import { PreparedStatements, type SendOptions } from './prepared-statements.ts';
 import { positionsQuery, startRefusalQuery } from './queries.ts';
 import * as statements from './statements.ts';
@@ -124,7 +124,7 @@ export class PostgresJobMirror implements JobMirror {
     const crash = [by.runningHere, by.crashRetries, JSON.stringify(crashed), toErrorMessage(crashed), ref.jobType];
     const [row] = await this.run(ref, statements.startStatement, [...start, ...crash]);
     if (!row) return this.#refusal(ref, by);
-    const status = row[this.#columnName(ref, 'status')] as Status;
+    const status = row[unquoted(this.table(ref).columns['status']!)] as Status;
     if (status === 'REVOKED') return { kind: 'revoked' };
     if (status === 'FAILURE') return { kind: 'crashed' };
     return { kind: 'started', row };
@@ -270,10 +270,6 @@ export class PostgresJobMirror implements JobMirror {
         `'${ref.jobType}' is not among the entities of the ORM. Add it to jobs(…) in the MikroORM configuration.`,
       );
     return table;
-  }
-
-  #columnName(ref: { jobType: string }, property: string): string {
-    return this.table(ref).columns[property]!.slice(1, -1);
   }
 }
 
