@@ -2,7 +2,7 @@
 // stop reasons, slots) and tells Temporal how the attempt ended. What happens to the row is `runAttempt`'s business.
 import { CompleteAsyncError, type Context } from '@temporalio/activity';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
-import { AttemptStopped } from '../src/domain/attempt.ts';
+import { AttemptStopped, endOfUnbegun } from '../src/domain/attempt.ts';
 import type { AttemptEnd, AttemptHost, RunAttempt, StopReason } from '../src/domain/attempt.ts';
 import { REVOKED_FAILURE } from '../src/domain/failure-types.ts';
 import type { AttemptRef } from '../src/domain/ports.ts';
@@ -95,11 +95,6 @@ async function runInSlot(deps: MirrorInterceptorDeps, host: AttemptHost, invoke:
   } finally {
     release();
   }
-}
-
-function endOfUnbegun(reason: StopReason): AttemptEnd {
-  if (reason === 'cancelled') return { kind: 'cancelled' };
-  return { kind: 'handedBack', reason: reason === 'paused' || reason === 'shutdown' ? reason : 'lost' };
 }
 
 function hostOf(context: Context, input: WorkflowInput, heartbeats: ReturnType<typeof startHeartbeats>): AttemptHost {

@@ -74,3 +74,13 @@ export type AttemptEnd =
   | { kind: 'behind' }
   /** There is no row: end without writing. */
   | { kind: 'not_found' };
+
+/** Why an attempt that was stopped gives its job back. */
+export function handBackReason(reason: StopReason): HandBackReason {
+  return reason === 'shutdown' || reason === 'paused' ? reason : 'lost';
+}
+
+/** The end of an attempt that was stopped before its handler began: there is nothing to write. */
+export function endOfUnbegun(reason: StopReason): AttemptEnd {
+  return reason === 'cancelled' ? { kind: 'cancelled' } : { kind: 'handedBack', reason: handBackReason(reason) };
+}

@@ -2,9 +2,16 @@
 // here, from what the row says and from the counters on it.
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { RequestContext } from '@mikro-orm/core';
-import { AttemptStopped, type AttemptEnd, type AttemptHost, type RunningAttempt, type StopReason } from '../domain/attempt.ts';
+import {
+  AttemptStopped,
+  handBackReason,
+  type AttemptEnd,
+  type AttemptHost,
+  type RunningAttempt,
+  type StopReason,
+} from '../domain/attempt.ts';
 import type { AttemptListener } from '../domain/attempt-times.ts';
-import { AsyncJobError, isAsyncJobError, toErrorRecord } from '../domain/errors.ts';
+import { AsyncJobError, isAsyncJobError } from '../domain/errors.ts';
 import { pause } from '../domain/pause.ts';
 import type {
   AttemptFailure,
@@ -16,7 +23,6 @@ import type {
   Log,
   OwnChanges,
   Row,
-  StartVerdict,
   WriteResult,
 } from '../domain/ports.ts';
 import { runInApplication, type Application } from '../entity/application.ts';
@@ -29,7 +35,8 @@ import { checkOutput } from './check-output.ts';
 import type { HandlerTable, JobType } from './handler-table.ts';
 import { HandlerHangs, judgeFailure, timeLimitError } from './judge-failure.ts';
 import { MISSING_HANDLER_RETRY_MS, missingHandlerError } from './missing-handler.ts';
-import { after, follow, settledOrAborted } from './waiting.ts';
+import { startAttempt } from './start-attempt.ts';
+import { after, follow } from './waiting.ts';
 
 /** What a worker process knows of itself: its registry row and what it runs. */
 export interface AttemptRegistry {
@@ -58,14 +65,6 @@ export interface AttemptDependencies {
   routineLevel?: 'info' | 'debug';
 }
 
-const LOOK_AGAIN_MS = 1_000;
-/** How long an attempt waits for a PostgreSQL that does not take its start. */
-const START_PATIENCE_MS = 15 * 60_000;
-const WAITING_FOR = {
-  held: 'an older execution of this job still lives',
-  registry: 'this worker could not renew its registry row',
-  database: 'PostgreSQL does not take the start; it is asked again every second',
-};
 const WRITE_RETRY_MAX_MS = 5_000;
 /** Time that a handler gets to stop after its time limit, before its slot is taken from it. */
 const TIME_LIMIT_GRACE_MS = 5_000;
@@ -157,58 +156,21 @@ class Attempt {
     return this.#stop.signal.aborted ? (this.#stop.signal.reason as AttemptStopped).reason : null;
   }
 
-  /** Asks the row; waits in place while an older execution of the job lives, and for a PostgreSQL that is away. */
-  async start(runningHere: boolean, inForce?: Promise<void>): Promise<AttemptEnd | { row: Row }> {
-    const said = new Set<string>();
-    let giveUpAt = Infinity;
-    if (inForce) await settledOrAborted(inForce, this.#stop.signal);
-    for (let isFirst = true; ; isFirst = false) {
-      if (!isFirst) await pause(LOOK_AGAIN_MS, this.#stop.signal);
-      if (this.#stopReason === 'cancelled') return { kind: 'cancelled' };
-      if (this.#stopReason) return { kind: 'handedBack', reason: handBackReason(this.#stopReason) };
-      const verdict = await this.#askToStart(runningHere, giveUpAt);
-      switch (verdict.kind) {
-        case 'started':
-          return { row: verdict.row };
-        case 'succeeded':
-        case 'revoked':
-        case 'behind':
-        case 'not_found':
-          return { kind: verdict.kind };
-        case 'refused':
-          return { kind: 'refused', why: `the row is ${verdict.status} in run ${verdict.run}` };
-        case 'crashed': {
-          const error = toErrorRecord(
-            new AsyncJobError(
-              'job.crashed_repeatedly',
-              `the worker died at this job more often than crashRetries (${this.#type.policy.crashRetries}) allows.`,
-            ),
-            false,
-          );
-          return { kind: 'failed', error };
-        }
-        case 'wait':
-          if (!said.has(verdict.because)) this.#log.info(verdict, `waiting: ${WAITING_FOR[verdict.because]}`);
-          said.add(verdict.because);
-          giveUpAt = verdict.because === 'database' ? Math.min(giveUpAt, performance.now() + START_PATIENCE_MS) : Infinity;
-      }
-      this.#host.heartbeat();
-    }
-  }
-
-  /** A PostgreSQL that is away is no reason for another attempt: Temporal would count it. */
-  async #askToStart(runningHere: boolean, giveUpAt: number): Promise<StartVerdict | { kind: 'wait'; because: 'database'; err: unknown }> {
+  /** Asks the row; see start-attempt.ts. */
+  start(runningHere: boolean, inForce: Promise<void> | undefined): Promise<AttemptEnd | { row: Row }> {
     const { mirror, registry, isTransient } = this.#deps;
-    try {
-      return await mirror.start(this.#ref, {
-        worker: registry?.id ?? null,
-        crashRetries: this.#type.policy.crashRetries,
-        runningHere: runningHere && (registry?.running(this.#ref.id) ?? 0) > 1,
-      });
-    } catch (error) {
-      if (registry === null || !isTransient(error) || performance.now() > giveUpAt) throw error;
-      return { kind: 'wait', because: 'database', err: error };
-    }
+    return startAttempt({
+      ref: this.#ref,
+      crashRetries: this.#type.policy.crashRetries,
+      runningHere,
+      inForce,
+      mirror,
+      registry,
+      isTransient,
+      stop: this.#stop.signal,
+      heartbeat: () => this.#host.heartbeat(),
+      log: () => this.#log,
+    });
   }
 
   async run(row: Row, invoke: Invoke): Promise<AttemptEnd> {
@@ -404,8 +366,4 @@ function waitOf({ failures, crashes, enqueuedAt, createdAt, runAt, startedAt }: 
   if (failures > 0 || crashes > 0 || !startedAt) return null;
   const dueAt = Math.max((enqueuedAt ?? createdAt).getTime(), runAt?.getTime() ?? 0);
   return Math.max(0, startedAt.getTime() - dueAt);
-}
-
-function handBackReason(reason: StopReason): HandBackReason {
-  return reason === 'shutdown' || reason === 'paused' ? reason : 'lost';
 }
