@@ -26,9 +26,6 @@ export class JobWorker implements AsyncDisposable {
   readonly #slots: FairSlots;
   readonly #drainTimeoutMs: number;
   readonly #forgetSignals: () => void;
-  /** What this process enqueues for its own queues begins at once; returns how to end that. */
-  readonly #startsEagerly: (temporal: TemporalWorker) => () => void;
-  #forgetEagerStarts: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
   /**
@@ -59,6 +56,7 @@ export class JobWorker implements AsyncDisposable {
         activities: services.activities,
         interceptors: [services.interceptor],
         lanes: services.lanes,
+        takesTasks: (connection) => temporal.startsEagerly(connection, taskQueues),
         workflowSandbox: parts.settings.workflowSandbox,
         identity: name === '' ? `asyncjob ${services.id}` : `asyncjob ${name} ${services.id}`,
         log,
@@ -73,14 +71,12 @@ export class JobWorker implements AsyncDisposable {
         throw error;
       }
     }
-    const startsEagerly = ({ connection }: TemporalWorker) => temporal.startsEagerly(connection, taskQueues);
     const worker = new JobWorker(log, services, temporalWorker, {
       queues,
       concurrency,
       slots,
       drainTimeoutMs,
       forgetSignals,
-      startsEagerly,
     });
     if (signal.aborted) void worker.shutdown();
     else signal.addEventListener('abort', () => void worker.shutdown(), { once: true });
@@ -97,7 +93,6 @@ export class JobWorker implements AsyncDisposable {
       slots: FairSlots;
       drainTimeoutMs: number;
       forgetSignals: () => void;
-      startsEagerly: (temporal: TemporalWorker) => () => void;
     },
   ) {
     this.#log = log;
@@ -108,7 +103,6 @@ export class JobWorker implements AsyncDisposable {
     this.#slots = options.slots;
     this.#drainTimeoutMs = options.drainTimeoutMs;
     this.#forgetSignals = options.forgetSignals;
-    this.#startsEagerly = options.startsEagerly;
   }
 
   /** The worker's id, as in `job.workerId` and in the registry. */
@@ -147,13 +141,10 @@ export class JobWorker implements AsyncDisposable {
       throw error;
     }
     this.#log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
-    this.#forgetEagerStarts = this.#startsEagerly(temporal);
     try {
       await temporal.run();
     } catch (error) {
       throw error instanceof AttemptsAbandoned ? this.#abandoned(error) : error;
-    } finally {
-      this.#forgetEagerStarts();
     }
   }
 
@@ -169,7 +160,6 @@ export class JobWorker implements AsyncDisposable {
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
     this.#services.stopping();
-    this.#forgetEagerStarts();
     this.#temporal?.shutdown();
     this.#slots.close();
     await this.#running?.catch(() => undefined);

@@ -37,6 +37,8 @@ export interface TemporalWorkerOptions {
   abandonTimeoutMs?: number;
   /** Whether to wait for a Temporal that is away. @default true */
   wait?: boolean;
+  /** Told when it takes tasks, with the connection by which others may hand it some at once; calls back when it takes no more. */
+  takesTasks?: (connection: NativeConnection) => () => void;
   /** Ends the waiting. */
   signal?: AbortSignal | undefined;
 }
@@ -46,11 +48,14 @@ export type TemporalWorkerState = 'ready' | 'running' | 'stopping' | 'stopped' |
 export class TemporalWorker {
   readonly #connection: NativeConnection;
   readonly #workers: readonly Worker[];
+  readonly #takesTasks: NonNullable<TemporalWorkerOptions['takesTasks']>;
+  #takesNoMore: () => void = () => undefined;
   #state: TemporalWorkerState = 'ready';
 
-  private constructor(connection: NativeConnection, workers: readonly Worker[]) {
+  private constructor(connection: NativeConnection, workers: readonly Worker[], takesTasks: TemporalWorkerOptions['takesTasks']) {
     this.#connection = connection;
     this.#workers = workers;
+    this.#takesTasks = takesTasks ?? (() => () => undefined);
   }
 
   /**
@@ -66,7 +71,7 @@ export class TemporalWorker {
       workerClassOf(options.workflowSandbox ?? false, options.log),
     ]);
     const workers: Worker[] = [];
-    const created = new TemporalWorker(connection, workers);
+    const created = new TemporalWorker(connection, workers, options.takesTasks);
     try {
       for (const taskQueue of options.taskQueues) {
         workers.push(await JobsWorker.create({ ...toWorkerOptions(options), connection, workflowBundle, taskQueue }));
@@ -77,11 +82,6 @@ export class TemporalWorker {
       throw error;
     }
     return created;
-  }
-
-  /** By which its clients may start workflows that it begins at once. */
-  get connection(): NativeConnection {
-    return this.#connection;
   }
 
   get state(): TemporalWorkerState {
@@ -96,6 +96,7 @@ export class TemporalWorker {
     const isUnwanted = this.#state === 'stopping';
     this.#state = 'running';
     const runs = this.#workers.map((worker) => this.#runOne(worker));
+    this.#takesNoMore = this.#takesTasks(this.#connection);
     if (isUnwanted) this.shutdown();
     const errors = (await Promise.allSettled(runs)).flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
     this.#state = errors.length === 0 ? 'stopped' : 'failed';
@@ -107,6 +108,7 @@ export class TemporalWorker {
   shutdown(): void {
     if (this.#state !== 'running' && this.#state !== 'ready') return;
     this.#state = 'stopping';
+    this.#takesNoMore();
     for (const worker of this.#workers) {
       if (worker.getState() === 'RUNNING') worker.shutdown();
     }
