@@ -72,12 +72,15 @@ it('a result whose write was applied but never answered is written once, and the
 
 it('a checkpoint waits for a PostgreSQL that is away, instead of failing its job', async () => {
   await stage().worker();
-  const jobs = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 20, pageMs: 200 }));
+  const pageMs = 200;
+  const jobs = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 20, pageMs }));
   for (const job of jobs) await stage().happened(job, 'page', { detail: '2' });
 
   await stage().postgres.kill9();
-  const reached = (await stage().effects()).filter(({ what }) => what === 'page').length;
-  await until(async () => (await stage().effects()).filter(({ what }) => what === 'page').length >= reached + jobs.length);
+  const pages = async () => (await stage().effects()).filter(({ what }) => what === 'page');
+  const stands = async () => (await pages()).every(({ at }) => at < Date.now() - 5 * pageMs);
+  await until(stands, { what: 'every handler waits in its checkpoint' });
+  expect((await pages()).length).toBeLessThan(20 * jobs.length);
   await stage().postgres.start();
 
   for (const job of jobs)

@@ -27,6 +27,7 @@ export class RestartableServer implements AsyncDisposable {
   readonly #lose: () => Promise<void>;
   readonly #incidents: Incidents;
   #process: Process;
+  #state: 'running' | 'killed' | 'frozen' = 'running';
 
   private constructor(
     name: 'postgres' | 'temporal',
@@ -69,6 +70,7 @@ export class RestartableServer implements AsyncDisposable {
   /** SIGKILL. */
   async kill9(): Promise<void> {
     this.#incidents.outageBegan(this.name);
+    this.#state = 'killed';
     await this.#process.kill9();
   }
 
@@ -77,6 +79,7 @@ export class RestartableServer implements AsyncDisposable {
     await this.#process.stop();
     if (without === 'data') await this.#lose();
     this.#process = await this.#begin();
+    this.#state = 'running';
     this.#incidents.outageEnded(this.name, without === 'data');
   }
 
@@ -88,13 +91,21 @@ export class RestartableServer implements AsyncDisposable {
   /** SIGSTOP: it neither answers nor refuses. */
   freeze(): void {
     this.#incidents.outageBegan(this.name);
+    this.#state = 'frozen';
     process.kill(this.pid, 'SIGSTOP');
   }
 
   /** SIGCONT. */
   thaw(): void {
     process.kill(this.pid, 'SIGCONT');
+    this.#state = 'running';
     this.#incidents.outageEnded(this.name, false);
+  }
+
+  /** Brings it back when a test that failed left it away. */
+  async mend(): Promise<void> {
+    if (this.#state === 'frozen') this.thaw();
+    if (this.#state === 'killed') await this.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

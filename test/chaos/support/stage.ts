@@ -140,6 +140,15 @@ export class Stage implements AsyncDisposable {
     return new AppProcess([file], this.#env, this.incidents);
   }
 
+  /** Makes good what a test that failed left broken: the next one is not to blame for it. */
+  async mend(): Promise<void> {
+    for (const proxy of [this.postgresProxy, this.temporalProxy].filter(Boolean)) {
+      proxy.onRequest = () => undefined;
+      proxy.mode = 'open';
+    }
+    for (const server of [this.postgres, this.temporal]) await server.mend();
+  }
+
   async endWorkers(): Promise<void> {
     await Promise.all([...this.workers].map((worker) => worker[Symbol.asyncDispose]()));
     this.workers.clear();

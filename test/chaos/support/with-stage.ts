@@ -15,6 +15,7 @@ export function withStage(options: StageOptions = {}): () => Stage {
   });
   afterEach(async () => {
     try {
+      await stage.mend();
       const { violations, history } = await stage.check();
       if (violations.length > 0) expect.fail(explain(violations, history));
     } finally {
