@@ -6,6 +6,7 @@ import type { Log } from '../domain/ports.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
 import { Dispatcher } from '../enqueue/dispatcher.ts';
 import type { Application } from '../entity/application.ts';
+import { makeColumnsPlain } from '../entity/plain-columns.ts';
 import { HandlerTable } from '../handlers/handler-table.ts';
 import { runAttempt, type AttemptDependencies, type AttemptRegistry } from '../handlers/run-attempt.ts';
 import { PostgresJobMirror } from '../mirror/postgres-job-mirror.ts';
@@ -32,6 +33,7 @@ export async function openParts(config: Config, { settings, log, orm, applicatio
   const { name = '' } = config;
   const handlers = new HandlerTable(orm, jobDefaults(config, settings.engine));
   const { tables, library } = describeTables(orm, handlers);
+  for (const { jobClass } of handlers.types.values()) makeColumnsPlain(orm.getMetadata().get(jobClass as never));
   const pool = await openPool(orm, { prepare: settings.listen, log });
   const facts = new FactCounts((fact, { jobType, id }) =>
     log.debug({ fact, jobType, jobId: id }, 'the row refused a fact: it has moved on'),

@@ -263,7 +263,8 @@ describe('what nobody dispatched', () => {
   it('is durable while Temporal is away, and a worker’s relay dispatches it', async () => {
     await using away = await openShop({ temporal: { address: '127.0.0.1:9' }, name: 'relay' });
     const [first, second] = [await away.app.of(SendInvoice).enqueue(), await away.app.of(SendInvoice).enqueue()];
-    expect(first).toMatchObject({ status: 'PENDING', runId: undefined });
+    expect(first).toMatchObject({ status: 'PENDING' });
+    expect(first.runId).toBeUndefined();
     await using shop = await openShop({ databaseUrl: away.databaseUrl, name: 'relay' });
     using _ = shop.app.handle(SendInvoice, (_task, job) => void (job.note = 'ran'));
     await shop.work();
