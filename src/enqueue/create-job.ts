@@ -69,13 +69,3 @@ export function buildJob<T extends AsyncJob>(em: EntityManager, jobClass: JobCla
   refuseUnsavedRelations(job);
   return job;
 }
-
-/** One INSERT for all; nobody manages them. (em.insertMany would split it by MikroORM's own batch size.) */
-export async function insertJobs(em: EntityManager, jobClass: JobClass, jobs: readonly AsyncJob[]): Promise<void> {
-  const comparator = em.getComparator();
-  const rows = jobs.map((job) => comparator.prepareEntity(job as never));
-  const ctx = em.getTransactionContext();
-  await em
-    .getDriver()
-    .nativeInsertMany(jobClass as never, rows as never, { convertCustomTypes: false, processCollections: false, ...(ctx ? { ctx } : {}) });
-}

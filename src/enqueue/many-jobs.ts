@@ -11,11 +11,12 @@ import type { JobTable } from '../mirror/job-table.ts';
 import { lockStatement, movedRuns, retryStatement, revokeStatement } from '../mirror/statements.ts';
 import { checkEnqueueOptions, checkRevokeOptions, checkWhere } from './check-options.ts';
 import { committedRunOf, movedRunOf, type MovedRun } from './committed-run.ts';
-import { buildJob, initialState, insertJobs, notBefore } from './create-job.ts';
+import { buildJob, initialState, notBefore } from './create-job.ts';
 import { orCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import { entityManagerFor } from './entity-manager.ts';
 import { execute, idArray } from './execute.ts';
+import { prepareInsert } from './insert-jobs.ts';
 
 export interface ManyJobsParts {
   orm: MikroORM;
@@ -39,7 +40,9 @@ export class ManyJobs {
     checkEnqueueOptions(options);
     this.#parts.check(jobClass, true);
     const outer = entityManagerFor(this.#parts.orm, null, options.em);
-    const { lane } = this.#table(jobClass);
+    const table = this.#table(jobClass);
+    const initial = initialState(options, table.lane);
+    const ids: string[] = [];
     const runs: CommittedRun[] = [];
     let ofRows: { error: unknown } | undefined;
     const given = passedOn(rows, (error) => (ofRows = { error }));
@@ -49,11 +52,14 @@ export class ManyJobs {
         for (const chunk of chunksOf(given, ROWS_AT_ONCE)) {
           // A fork that shares the transaction: the caller's identity map does not grow by every row.
           const fork = em.fork({ keepTransactionContext: true });
-          const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initialState(options, lane)));
+          const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initial));
+          const insert = prepareInsert(fork, table, { jobClass, jobs, initial });
           await inserted;
-          runs.push(...jobs.map(committedRunOf));
+          for (const { id } of jobs) ids.push(id);
+          // A lane is told of its queue, not of jobs.
+          runs.push(...(table.lane ? jobs.slice(0, 1) : jobs).map(committedRunOf));
           // Meanwhile the next ones are built.
-          inserted = insertJobs(fork, jobClass, jobs);
+          inserted = insert();
           inserted.catch(() => undefined); // it is awaited later
           await turnOfTheLoop(); // it is sent
         }
@@ -67,7 +73,7 @@ export class ManyJobs {
       throw ofRows ? ofRows.error : error;
     });
     await this.#parts.engineCalls.dispatch(outer, runs);
-    return runs.map(({ id }) => id);
+    return ids;
   }
 
   /** Ids of those that are REVOKED now, or were STARTED and are asked to stop. */

@@ -34,9 +34,11 @@ export function ownColumns(em: EntityManager, meta: EntityMetadata, property: st
   return Object.fromEntries(fieldNames.map((column, i) => [`"${column}"`, forDriver(em, values[i])]));
 }
 
-// What MikroORM's query builder does with a value before it gets to the driver, which has ways of its own: a Date in the
-// process's time zone, an array as PostgreSQL's, not JSON.
-function forDriver(em: EntityManager, value: unknown): unknown {
+/**
+ * What MikroORM's query builder does with a value before it gets to the driver, which has ways of its own: a Date in the
+ * process's time zone, an array as PostgreSQL's, not JSON.
+ */
+export function forDriver(em: EntityManager, value: unknown): unknown {
   if (value instanceof Date) {
     const isValid = !Number.isNaN(value.getTime()); // what is none is refused by the database
     return isValid && em.config.get('forceUtcTimezone') ? value.toISOString() : value;

@@ -5,13 +5,21 @@ import { unquoted } from './job-table.ts';
 
 /** `null`: a value among them would not arrive as the driver would write it. */
 export function changesDocument({ jsonColumns }: JobTable, own: OwnChanges): string | null {
-  const members: string[] = [];
-  for (const [column, value] of Object.entries(own)) {
-    const written = jsonColumns.has(column) ? jsonOf(value) : textOf(value);
+  let members = '';
+  for (const column in own) {
+    const written = jsonColumns.has(column) ? jsonOf(own[column]) : textOf(own[column]);
     if (written === null) return null;
-    members.push(`${JSON.stringify(unquoted(column))}:${written}`);
+    members += `${members && ','}${keyOf(column)}:${written}`;
   }
-  return `{${members.join(',')}}`;
+  return `{${members}}`;
+}
+
+const keys = new Map<string, string>();
+
+function keyOf(column: string): string {
+  const known = keys.get(column) ?? JSON.stringify(unquoted(column));
+  keys.set(column, known);
+  return known;
 }
 
 /** The driver's value of a JSON column is the document's text. A JSON null would be read as SQL's. */

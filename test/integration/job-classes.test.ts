@@ -6,6 +6,7 @@ import {
   EntityCaseNamingStrategy,
   EntitySchema,
   IsolationLevel,
+  raw,
   Type,
   UniqueConstraintViolationException,
   type EntityManager,
@@ -504,6 +505,18 @@ describe('a job class', () => {
       );
       expect(rows).toEqual(amounts.map((amount) => ({ amount, status: 'SUCCESS', priority: 2 })));
       expect(em.getUnitOfWork().getIdentityMap().values()).toEqual([]);
+    });
+
+    it('writes a thousand rows with two statements: one for each set of columns', async () => {
+      const statements: string[] = [];
+      await using opened = await openWith([Customer, ...jobs(Invoice)], {
+        orm: { debug: ['query'], logger: (message) => void statements.push(message) },
+      });
+      using _ = opened.app.handle(Invoice, () => {});
+      await opened.app.of(Invoice).enqueueMany(Array.from({ length: 1_000 }, (_row, i) => (i % 2 ? { note: `${i}` } : { amount: i })));
+      const inserts = statements.filter((statement) => /insert into/i.test(statement));
+      expect(inserts).toHaveLength(2);
+      for (const insert of inserts) expect(insert).toContain('json_populate_recordset');
     });
 
     const inRolledBackTransaction = async (work: (em: PostgresEntityManager) => Promise<void>) => {
@@ -1312,8 +1325,11 @@ describe('own columns of every kind', () => {
     const em = opened.app.orm.em.fork() as PostgresEntityManager;
     const job = await opened.app.of(Typed).create({ data: null }, { em });
     await write(job, em);
+    return rowOf(job.id);
+  };
+  const rowOf = async (id: string) => {
     const columns = 'at, wall::text as wall, day, file, tags, data, big, price, address_street, address_since, as_object, several';
-    return (await opened.db.query(`select ${columns} from typed where id = $1`, [job.id])).rows[0] as Record<string, unknown>;
+    return (await opened.db.query(`select ${columns} from typed where id = $1`, [id])).rows[0] as Record<string, unknown>;
   };
 
   it.each<[string, (job: Typed, em: PostgresEntityManager) => Promise<unknown>]>([
@@ -1330,6 +1346,34 @@ describe('own columns of every kind', () => {
     const flushed = await writtenAs(async (job, em) => (em.assign(job, VALUES as never), em.flush()));
     expect(flushed).toMatchObject({ at: VALUES.at, wall: '2026-07-02 03:04:05.678', file: VALUES.file, as_object: { street: 'there' } });
     expect(await writtenAs(write)).toEqual(flushed);
+  });
+
+  const { asObject, several, ...PLAIN } = VALUES;
+  it.each<[string, object[]]>([
+    ['together', [PLAIN, PLAIN]],
+    ['that are objects', [VALUES, PLAIN]],
+    ['different ones in each row', [{}, { asObject }, PLAIN, { several }, { tags: VALUES.tags }, { day: VALUES.day, data: 'x' }]],
+    ['with a JSON null', [PLAIN, { data: null }, { data: 'null' }, { data: [null] }]],
+    ['with nulls', [Object.fromEntries(Object.keys(PLAIN).map((name) => [name, null])), { big: null }]],
+    ['with expressions', [{ price: raw('1 + 0.5') }, { price: '2.5' }]],
+    ['with letters that mean something elsewhere', [{ tags: ['\\', '?', '$1', ':a', "'", '"', 'ü'], data: "?'\\\n{}" }]],
+    ['with large numbers', [{ big: 9_223_372_036_854_775_807n, price: '9999999999' }, { price: 'NaN' }]],
+  ])('are written by enqueueMany as by a flush: %s', async (_what, rows) => {
+    using _ = opened.app.handle(Typed, () => {});
+    const flushed = [];
+    for (const row of rows) flushed.push(await writtenAs(async (job, em) => (em.assign(job, row as never), em.flush())));
+    const ids = await opened.app.of(Typed).enqueueMany(rows.map((row) => ({ data: null, ...row })) as never);
+    const written = [];
+    for (const id of ids) written.push(await rowOf(id));
+    expect(written).toEqual(flushed);
+  });
+
+  it('are refused by enqueueMany when they do not fit, rather than cut to fit', async () => {
+    using _ = opened.app.handle(Typed, () => {});
+    const refusal = { code: 'job.value_invalid' };
+    await expect(opened.app.of(Typed).enqueueMany([{ day: 'no day' } as never])).rejects.toMatchObject(refusal);
+    await expect(opened.app.of(Typed).enqueueMany([{ tags: ['a\0b'] } as never])).rejects.toMatchObject(refusal);
+    await expect(opened.app.of(Typed).enqueueMany([{ data: 'a\0b' } as never])).rejects.toMatchObject(refusal);
   });
 
   it('but those that are converted by SQL are refused by connect', async () => {
