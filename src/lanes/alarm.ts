@@ -9,11 +9,11 @@ export class Alarm {
     this.#wake?.();
   }
 
-  /** `null`: for a ring alone. */
-  async wait(ms: number | null): Promise<void> {
+  /** Never for a ring alone: who forgets to ring would stop everything. */
+  async wait(ms: number): Promise<void> {
     if (!this.#hasRung) {
       await new Promise<void>((resolve) => {
-        const timer = ms === null ? undefined : setTimeout(resolve, ms);
+        const timer = setTimeout(resolve, ms);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();

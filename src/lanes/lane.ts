@@ -101,7 +101,7 @@ export class Lane {
       const now = performance.now();
       if (!this.#isLost && (now - this.#startedAt > LASTS_MAX_MS || this.#jobs >= JOBS_MAX)) this.close('full');
       const limit = this.#freeSlots();
-      if (limit === 0) await this.#alarm.wait(null);
+      if (limit === 0) await this.#alarm.wait(LOOK_EVERY_MS);
       else if (this.#isWorthALook() && (await this.#fill(limit))) emptySince = null;
       else if (this.#underWay.size > 0) await this.#alarm.wait(LOOK_EVERY_MS);
       else {
@@ -176,6 +176,7 @@ export class Lane {
     const underWay: Promise<void> = this.#untilEnded(started, ended).then(async () => {
       freeSlot(); // also from a handler that goes on after its time limit
       this.#underWay.delete(underWay);
+      if (this.#underWay.size === UNWRITTEN_MAX - 1) this.#alarm.ring();
       await handlerEnded;
       this.#parts.list.ended(started);
     });

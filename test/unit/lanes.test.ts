@@ -1,4 +1,5 @@
 // A lane's loop and its opener, with rows and attempts that are made up: what is claimed when, and which lane is open.
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { AttemptEnd, RunningAttempt } from '../../src/domain/attempt.ts';
 import { AsyncJobError, type ErrorRecord } from '../../src/domain/errors.ts';
@@ -79,6 +80,10 @@ function attemptsByHand() {
   };
 }
 
+function* begunOneByOne(begun: ReturnType<typeof attemptsByHand>['begun'], from = 0, count = 1_000) {
+  for (let i = from; i < from + count; i++) yield until(() => begun.get(`job-${i}`), { what: `job-${i} begins` });
+}
+
 describe('a lane', () => {
   it('runs what there is and ends when there has been nothing for its linger time', async () => {
     const queue = queueOf(10);
@@ -123,6 +128,21 @@ describe('a lane', () => {
       isWritten();
     }
     expect(await ended).toEqual({ jobs: 4, why: 'empty' });
+  });
+
+  it('goes on when ends have been written, of which too many were waiting', async () => {
+    const queue = queueOf(1_010);
+    const { begun, run } = attemptsByHand();
+    const ended = laneOf(queue, { run, policy: { concurrency: 50, lingerMs: 20 } }).run();
+    for (const of of begunOneByOne(begun)) (await of).handlerReturns();
+    await turnOfTheLoop();
+    expect(begun.size).toBe(1_000);
+    for (const { isWritten } of begun.values()) isWritten();
+    for (const of of begunOneByOne(begun, 1_000, 10)) {
+      (await of).handlerReturns();
+      (await of).isWritten();
+    }
+    expect(await ended).toEqual({ jobs: 1_010, why: 'empty' });
   });
 
   it('keeps a job on the list until its handler has returned, also when its end is written before', async () => {
