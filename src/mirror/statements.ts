@@ -113,18 +113,21 @@ export const movedRuns = ({ columns: c }: JobTable, statement: string): string =
 
 const dispatched =
   (whenLocked: string): Builder =>
-  ({ name, columns: c }) =>
-    `with given as (select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) as g (id, run, run_id, workflow_id)),
+  ({ name, columns: c }) => {
+    // Or the planner may join the whole of a table that is small when it makes the plan, which is kept.
+    const byId = `j.${c.id} = any($1::uuid[])`;
+    return `with given as (select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) as g (id, run, run_id, workflow_id)),
     free as (select j.${c.id} as id from ${name} j join given g on j.${c.id} = g.id
-      where j.${c.run} = g.run and j.${c.runId} is null for update of j ${whenLocked}),
+      where ${byId} and j.${c.run} = g.run and j.${c.runId} is null for update of j ${whenLocked}),
     noted as (update ${name} j set ${c.runId} = g.run_id, ${c.workflowId} = g.workflow_id, ${c.updatedAt} = now()
-      from free, given g where j.${c.id} = free.id and g.id = free.id and j.${c.run} = g.run
+      from free, given g where ${byId} and j.${c.id} = free.id and g.id = free.id and j.${c.run} = g.run
       returning j.${c.id} as id, j.${c.run} as run, j.${c.runId} as run_id)
     select n.id::text as id, n.run, n.run_id, 'applied' as result from noted n
     union all
     select g.id::text, g.run, g.run_id, case when j.${c.runId} = g.run_id then 'duplicate' when j.${c.runId} is null then 'locked' else 'stale' end
       from given g join ${name} j on j.${c.id} = g.id and j.${c.run} = g.run
-      where not exists (select 1 from noted n where n.id = g.id)`;
+      where ${byId} and not exists (select 1 from noted n where n.id = g.id)`;
+  };
 
 /**
  * Notes the executions of many runs, where their starts have not done so. A row that somebody writes just now is passed over:
