@@ -44,10 +44,12 @@ export class JobInserts {
     // MikroORM reads back what the database has filled in by the first row's columns.
     const alike = Map.groupBy(inserts, ({ row }) => shapeOf(row));
     const results = new Map<Insert, PromiseSettledResult<void>>();
-    for (const some of alike.values()) {
+    const insertSome = async (some: Insert[]) => {
       const settled = await this.#insertAlike(some);
       for (const [i, insert] of some.entries()) results.set(insert, settled[i]!);
-    }
+    };
+    // One that waits for a lock keeps none of the others waiting for its statement.
+    await Promise.all([...alike.values()].map(insertSome));
     return inserts.map((insert) => results.get(insert)!);
   }
 

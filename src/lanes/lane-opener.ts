@@ -39,7 +39,8 @@ export class LaneOpener {
   #arrived: (() => void) | null = null;
   #isAway = false;
   #saidUnhandledAt = -Infinity;
-  #alone: Promise<unknown> = Promise.resolve();
+  /** Without a workflow. */
+  readonly #alone = new Set<Promise<unknown>>();
 
   constructor(parts: LaneOpenerParts) {
     this.#parts = parts;
@@ -59,6 +60,7 @@ export class LaneOpener {
   close(): void {
     this.#isStopped = true;
     this.#alarm.ring();
+    this.#arrived?.(); // none will
     for (const lane of this.#lanes) lane.close('shutdown');
   }
 
@@ -66,7 +68,7 @@ export class LaneOpener {
   async closed(): Promise<void> {
     this.close();
     await this.#loop;
-    await this.#alone;
+    await Promise.all(this.#alone);
   }
 
   /** The body of a lane's activity. */
@@ -152,6 +154,11 @@ export class LaneOpener {
       log.warn({ err: error, jobType, queue }, what);
     }
     this.#isAway = true;
-    if (execution !== null && this.#lane === null) this.#alone = this.serve(execution);
+    if (execution !== null && this.#lane === null) this.#serveAlone(execution);
+  }
+
+  #serveAlone(execution: LaneExecution): void {
+    const alone: Promise<unknown> = this.serve(execution).finally(() => this.#alone.delete(alone));
+    this.#alone.add(alone);
   }
 }

@@ -10,12 +10,16 @@ interface Waiting<Item, Result> {
   reject(error: unknown): void;
 }
 
+/** A write that takes longer is left to itself: who comes meanwhile must not wait for whatever it waits for. */
+const SLOW_MS = 200;
+
 export class Coalescer<Item, Result> {
   readonly #write: WriteMany<Item, Result>;
   readonly #itemsMax: number;
   readonly #gatherMs: number;
   #waiting: Waiting<Item, Result>[] = [];
-  #isWriting = false;
+  /** The one that takes what is waiting, or will in a moment. */
+  #writer: object | null = null;
   #begin: (() => void) | null = null;
   /** A write belongs to nobody's request or transaction. */
   readonly #outside = AsyncLocalStorage.snapshot();
@@ -30,12 +34,12 @@ export class Coalescer<Item, Result> {
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      if (this.#isWriting) return;
-      this.#isWriting = true;
+      if (this.#writer !== null) return;
+      const writer = (this.#writer = {});
       const timer = this.#gatherMs === 0 ? setImmediate(() => this.flush()) : setTimeout(() => this.flush(), this.#gatherMs);
       this.#begin = () => {
         clearTimeout(timer as NodeJS.Timeout);
-        void this.#outside(() => this.#writeAll());
+        void this.#outside(() => this.#writeAll(writer));
       };
     });
   }
@@ -47,19 +51,31 @@ export class Coalescer<Item, Result> {
     begin?.();
   }
 
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const some = this.#waiting.splice(0, this.#itemsMax);
-      try {
-        const results = await this.#write(some.map(({ item }) => item));
-        for (const [i, result] of results.entries()) {
-          if (result.status === 'fulfilled') some[i]!.resolve(result.value);
-          else some[i]!.reject(result.reason);
-        }
-      } catch (error) {
-        for (const { reject } of some) reject(error);
-      }
+  async #writeAll(writer: object): Promise<void> {
+    while (this.#writer === writer && this.#waiting.length > 0) {
+      const slow = setTimeout(() => this.#passBy(), SLOW_MS);
+      await this.#writeSome(this.#waiting.splice(0, this.#itemsMax));
+      clearTimeout(slow);
     }
-    this.#isWriting = false;
+    if (this.#writer === writer) this.#writer = null;
+  }
+
+  async #writeSome(some: Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.#write(some.map(({ item }) => item));
+      for (const [i, result] of results.entries()) {
+        if (result.status === 'fulfilled') some[i]!.resolve(result.value);
+        else some[i]!.reject(result.reason);
+      }
+    } catch (error) {
+      for (const { reject } of some) reject(error);
+    }
+  }
+
+  #passBy(): void {
+    this.#writer = null;
+    if (this.#waiting.length === 0) return;
+    const writer = (this.#writer = {});
+    void this.#outside(() => this.#writeAll(writer));
   }
 }

@@ -2,7 +2,7 @@
 // marked stopped at an orderly end. Others read it to tell a living execution from a dead one.
 import type { Pool } from 'pg';
 import type { Log } from '../domain/ports.ts';
-import { beatIntervalMs, beatQuery, type BeatSource } from './beat.ts';
+import { beatIntervalMs, beatQuery, renewalQuery, type BeatSource } from './beat.ts';
 
 /** Beats that another thread sends for this process while its event loop is blocked. */
 export interface BeatsFromOutside {
@@ -137,10 +137,11 @@ export class WorkerRegistry {
   async #renew(): Promise<void> {
     if (this.#pool.ending) return clearInterval(this.#timer);
     // Claims that come now wait for the beat.
-    if (this.#claims > 0) await this.#claimsAnswered.promise;
+    const isKnown = this.#claims === 0 || (await settlesWithin(this.#claimsAnswered.promise, beatIntervalMs(this.#source)));
     const sentAt = process.hrtime.bigint();
     try {
-      const { rowCount } = await this.#pool.query(beatQuery(this.#source, this.jobs));
+      // A claim that waits for a connection must not cost the worker its row.
+      const { rowCount } = await this.#pool.query(isKnown ? beatQuery(this.#source, this.jobs) : renewalQuery(this.#source));
       if (rowCount) this.#outside.renewed(sentAt);
       if (this.#isAway) this.#log.info({}, 'the worker registry can be renewed again');
       this.#isAway = false;
@@ -162,4 +163,10 @@ export class WorkerRegistry {
   abandon(): void {
     this.#timer?.unref();
   }
+}
+
+async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
 }

@@ -19,6 +19,7 @@ export interface SupervisorOptions {
 /** A child says so through its IPC channel (`reportReady`). */
 const READY = 'asyncjob.ready';
 const RESTART_AFTER_MAX_MS = 30_000;
+const OUTPUT_AFTER_EXIT_MS = 1_000;
 /** A child that lived so long starts anew without a history. */
 const STABLE_AFTER_MS = 60_000;
 
@@ -80,7 +81,7 @@ class Supervisor {
     const startedAt = Date.now();
     let isReady = failures > 0; // it was, when it ran before
     child.on('message', (message) => (isReady ||= message === READY));
-    child.once('close', (code, signal) => {
+    void untilOver(child).then(({ code, signal }) => {
       this.#children.delete(number);
       const lastedMs = Date.now() - startedAt;
       this.#closed(number, { code, signal, isReady, failures: lastedMs > STABLE_AFTER_MS ? 0 : failures, pid: child.pid });
@@ -128,6 +129,22 @@ class Supervisor {
   #kill(): void {
     for (const child of this.#children.values()) child.kill('SIGKILL');
   }
+}
+
+/** Until all it said is read; but what it started may keep its output open for as long as it likes. */
+function untilOver(child: ChildProcess): Promise<{ code: number | null; signal: string | null }> {
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }));
+    child.once('exit', (code, signal) => {
+      const letGo = () => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        if (child.connected) child.disconnect();
+        resolve({ code, signal });
+      };
+      setTimeout(letGo, OUTPUT_AFTER_EXIT_MS).unref();
+    });
+  });
 }
 
 /** JSON lines carry the number themselves (src/app/log.ts); other lines get it in front. */

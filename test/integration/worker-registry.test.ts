@@ -77,3 +77,30 @@ it('a beat waits for the answer to a claim, and the next claim for that beat, so
   expect(await published()).toEqual({ beat: before.beat + 1, jobs: ['claimed'] });
   await registry.stop();
 });
+
+it('a claim that gets no answer does not cost the worker its row: it is renewed, without a list', async () => {
+  const pool = new pg.Pool({ connectionString: shop.databaseUrl, max: 2 });
+  await using _ = { [Symbol.asyncDispose]: () => pool.end() };
+  const worker = { id: `stuck-${crypto.randomUUID()}`, application: '', host: 'h', pid: 1, version: '0', queues: [], concurrency: 1 };
+  const registry = new WorkerRegistry(pool, { workers: 'async_job_worker', worker, ttlMs: 1_000 }, pino({ level: 'silent' }));
+  await registry.start();
+  const row = async () =>
+    (
+      await pool.query<{ beat: number; alive: boolean }>('select beat, expires_at > now() as alive from async_job_worker where id = $1', [
+        worker.id,
+      ])
+    ).rows[0]!;
+  const answer = Promise.withResolvers<void>();
+  let during!: { beat: number };
+  const claim = registry.claiming(async () => {
+    during = await row();
+    await answer.promise;
+  });
+  await pause(2_000);
+  expect(await row()).toEqual({ beat: during.beat, alive: true });
+  answer.resolve();
+  await claim;
+  await registry.beat();
+  expect((await row()).beat).toBeGreaterThan(during.beat);
+  await registry.stop();
+});

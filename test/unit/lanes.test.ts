@@ -252,6 +252,46 @@ describe('an opener', () => {
     expect(started).toEqual([]);
   });
 
+  it('that is closed waits for no lane that is still to come', async () => {
+    const queue = queueOf(1);
+    const { opener } = openerOf(queue, { start: async () => {} });
+    opener.start();
+    opener.wake();
+    await turnOfTheLoop();
+    const before = performance.now();
+    await opener.closed();
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  it('that is closed waits for all lanes that run without a workflow', async () => {
+    const queue = queueOf(2);
+    const { begun, run } = attemptsByHand();
+    const away = new AsyncJobError('temporal.unavailable', 'away');
+    const lanes: Lane[] = [];
+    const { opener } = openerOf(queue, {
+      start: () => Promise.reject(away),
+      createLane: ({ runId }) => {
+        lanes.push(laneOf(queue, { runId, run, policy: { concurrency: 1, lingerMs: 20 } }));
+        return lanes.at(-1)!;
+      },
+      withoutTemporal: execution,
+    });
+    opener.start();
+    opener.wake();
+    await until(() => begun.has('job-0'));
+    lanes[0]!.close('full');
+    await until(() => begun.has('job-1'));
+    begun.get('job-1')!.handlerReturns();
+    begun.get('job-1')!.isWritten();
+    let isClosed = false;
+    const closed = opener.closed().then(() => (isClosed = true));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isClosed).toBe(false);
+    begun.get('job-0')!.handlerReturns();
+    begun.get('job-0')!.isWritten();
+    await closed;
+  });
+
   it('has one lane that claims: another one is superfluous, unless Temporal has given the first up', async () => {
     const queue = queueOf(0);
     const { opener } = openerOf(queue, {
