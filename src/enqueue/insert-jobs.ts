@@ -10,6 +10,9 @@ import type { JobTable } from '../mirror/job-table.ts';
 import type { InitialState } from './create-job.ts';
 import { execute } from './execute.ts';
 
+/** Of a thousand rows; more would take longer than one with a parameter per value. */
+const STATEMENTS_MAX = 10;
+
 type PreparedRow = Record<string, unknown>;
 
 export interface JobsToInsert {
@@ -17,13 +20,27 @@ export interface JobsToInsert {
   jobs: readonly AsyncJob[];
   /** What was assigned to all of them. */
   initial: InitialState;
+  /** Its table has a column whose type is a domain: one that does not take null refuses rows that do not name it. */
+  hasDomains: boolean;
+}
+
+/** Whether a column of the table is of a domain. */
+export async function hasDomains(em: EntityManager, { name }: JobTable): Promise<boolean> {
+  const [row] = await execute(
+    em,
+    `select exists (select 1 from pg_attribute a join pg_type t on t.oid = a.atttypid
+      where a.attrelid = $1::regclass and t.typtype = 'd' and not a.attisdropped) as has`,
+    [name],
+  );
+  return row!['has'] === true;
 }
 
 /** Returns what inserts them, in the transaction of `em`; nobody manages them. */
-export function prepareInsert(em: EntityManager, table: JobTable, { jobClass, jobs, initial }: JobsToInsert): () => Promise<void> {
+export function prepareInsert(em: EntityManager, table: JobTable, of: JobsToInsert): () => Promise<void> {
+  const { jobClass, jobs, initial } = of;
   const comparator = em.getComparator();
   const rows = jobs.map((job) => comparator.prepareEntity(job as never) as PreparedRow);
-  const documents = em.schema === undefined ? documentsOf(em, table, { jobClass, rows, initial }) : null;
+  const documents = em.schema === undefined && !of.hasDomains ? documentsOf(em, table, { jobClass, rows, initial }) : null;
   if (!documents) return () => insertByMikroOrm(em, jobClass, rows);
   return async () => {
     for (const alike of documents) await execute(em, ...insertStatement(table, alike, initial));
@@ -62,12 +79,19 @@ function documentsOf(
     if (alike) alike.documents.push(document);
     else byColumns.set(key, { columns, documents: [document] });
   }
-  return [...byColumns.values()];
+  const all = [...byColumns.values()];
+  return all.length === 1 || mayBeSplit(meta, all.length) ? all : null;
+}
+
+/** A statement of its own for each set of columns: no longer in their order, and seen by each other's foreign keys. */
+function mayBeSplit(meta: EntityMetadata, statements: number): boolean {
+  return statements <= STATEMENTS_MAX && !meta.selfReferencing && !meta.props.some(({ autoincrement }) => autoincrement);
 }
 
 function isWrittenDifferently(meta: EntityMetadata, property: string, value: unknown): boolean {
-  const { kind, object, nullable, default: byDefault } = meta.properties[property as never] as EntityMetadata['props'][number];
-  if (value === null) return !nullable && byDefault !== undefined;
+  const { kind, object, nullable, columnTypes } = meta.properties[property as never] as EntityMetadata['props'][number];
+  if (value === null) return !nullable; // its default is meant
+  if (typeof value === 'number') return !Number.isInteger(value) && /int|serial/i.test(columnTypes[0]!); // it is rounded
   return isRaw(value) || (kind === ReferenceKind.EMBEDDED && object === true);
 }
 

@@ -16,7 +16,7 @@ import { orCallerError, type DatabaseErrorKinds } from './database-errors.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import { entityManagerFor } from './entity-manager.ts';
 import { execute, idArray } from './execute.ts';
-import { prepareInsert } from './insert-jobs.ts';
+import { hasDomains, prepareInsert } from './insert-jobs.ts';
 
 export interface ManyJobsParts {
   orm: MikroORM;
@@ -31,6 +31,7 @@ const ROWS_AT_ONCE = 1_000;
 
 export class ManyJobs {
   readonly #parts: ManyJobsParts;
+  readonly #domains = new Map<string, boolean>();
 
   constructor(parts: ManyJobsParts) {
     this.#parts = parts;
@@ -47,13 +48,14 @@ export class ManyJobs {
     let ofRows: { error: unknown } | undefined;
     const given = passedOn(rows, (error) => (ofRows = { error }));
     const insertAll = async (em: EntityManager) => {
+      const hasDomains = await this.#hasDomains(em, table);
       let inserted = Promise.resolve();
       try {
         for (const chunk of chunksOf(given, ROWS_AT_ONCE)) {
           // A fork that shares the transaction: the caller's identity map does not grow by every row.
           const fork = em.fork({ keepTransactionContext: true });
           const jobs = chunk.map((data) => buildJob(fork, jobClass, data, initial));
-          const insert = prepareInsert(fork, table, { jobClass, jobs, initial });
+          const insert = prepareInsert(fork, table, { jobClass, jobs, initial, hasDomains });
           await inserted;
           for (const { id } of jobs) ids.push(id);
           // A lane is told of its queue, not of jobs.
@@ -141,6 +143,13 @@ export class ManyJobs {
 
   #orCallerError<R>(jobClass: JobClass, act: () => Promise<R>): Promise<R> {
     return orCallerError(jobTypeOf(jobClass), this.#parts.databaseErrors, act);
+  }
+
+  /** Asked once. */
+  async #hasDomains(em: EntityManager, table: JobTable): Promise<boolean> {
+    const known = this.#domains.get(table.jobType) ?? (await hasDomains(em, table));
+    this.#domains.set(table.jobType, known);
+    return known;
   }
 
   #table(jobClass: JobClass): JobTable {

@@ -4,9 +4,10 @@ import type { JobTable } from './job-table.ts';
 import { unquoted } from './job-table.ts';
 
 /** `null`: a value among them would not arrive as the driver would write it. */
-export function changesDocument({ jsonColumns }: JobTable, own: OwnChanges): string | null {
+export function changesDocument({ jsonColumns, opaqueColumns }: JobTable, own: OwnChanges): string | null {
   let members = '';
   for (const column in own) {
+    if (opaqueColumns.has(column)) return null;
     const written = jsonColumns.has(column) ? jsonOf(own[column]) : textOf(own[column]);
     if (written === null) return null;
     members += `${members && ','}${keyOf(column)}:${written}`;
@@ -32,6 +33,6 @@ function jsonOf(value: unknown): string | null {
 function textOf(value: unknown): string | null {
   if (value === null) return 'null';
   if (Buffer.isBuffer(value)) return JSON.stringify(`\\x${value.toString('hex')}`);
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return JSON.stringify(value.toWellFormed()); // as it becomes UTF-8
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? JSON.stringify(String(value)) : null;
 }

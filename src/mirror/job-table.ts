@@ -1,6 +1,6 @@
 // How a job class's table is called in SQL, read from MikroORM's metadata, so that naming strategies, schemas and
 // renamed columns of the application are respected.
-import type { EntityMetadata, MetadataStorage } from '@mikro-orm/core';
+import { JsonType, type EntityMetadata, type MetadataStorage } from '@mikro-orm/core';
 import { DEFAULT_POLICY, LANE_PRIORITY, type JobPolicy } from '../domain/job-policy.ts';
 
 /** Names ready to be put into SQL: quoted, with the schema. */
@@ -11,6 +11,8 @@ export interface JobTable {
   columns: Record<string, string>;
   /** Columns (as in SQL) whose values are JSON documents. */
   jsonColumns: ReadonlySet<string>;
+  /** Columns (as in SQL) of another type (a domain, a text) whose values are JSON documents all the same. */
+  opaqueColumns: ReadonlySet<string>;
   /** Its jobs run in lanes; null: each has a workflow of its own. */
   lane: LaneTable | null;
 }
@@ -38,11 +40,13 @@ export function jobTableOf(
 ): JobTable {
   const columns: Record<string, string> = {};
   const jsonColumns = new Set<string>();
+  const opaqueColumns = new Set<string>();
   for (const property of Object.values(meta.properties)) {
-    const { name, fieldNames, columnTypes, persist, formula } = property as {
+    const { name, fieldNames, columnTypes, customType, persist, formula } = property as {
       name: string;
       fieldNames?: string[];
       columnTypes?: string[];
+      customType?: unknown;
       persist?: boolean;
       formula?: unknown;
     };
@@ -50,9 +54,10 @@ export function jobTableOf(
     if (fieldNames?.length !== 1) continue;
     columns[name] = quoted(fieldNames[0]!);
     if (/^jsonb?$/i.test(columnTypes?.[0] ?? '')) jsonColumns.add(columns[name]);
+    else if (customType instanceof JsonType) opaqueColumns.add(columns[name]);
   }
   const lane = policy.lane && { priority: policy.priority ?? LANE_PRIORITY };
-  return { jobType, name: qualified(meta, defaultSchema), columns, jsonColumns, lane };
+  return { jobType, name: qualified(meta, defaultSchema), columns, jsonColumns, opaqueColumns, lane };
 }
 
 export function libraryTables(

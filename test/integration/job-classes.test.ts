@@ -13,6 +13,7 @@ import {
   type Opt,
 } from '@mikro-orm/core';
 import { defineConfig as ormConfig, MikroORM, type EntityManager as PostgresEntityManager, type Options } from '@mikro-orm/postgresql';
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -505,6 +506,36 @@ describe('a job class', () => {
       );
       expect(rows).toEqual(amounts.map((amount) => ({ amount, status: 'SUCCESS', priority: 2 })));
       expect(em.getUnitOfWork().getIdentityMap().values()).toEqual([]);
+    });
+
+    it('that come one by one wait for no lock that another one waits for', async () => {
+      using _ = shop.app.handle(Invoice, () => {});
+      const reference = crypto.randomUUID();
+      const client = await shop.db.connect();
+      try {
+        await client.query('begin');
+        await client.query('insert into invoice (reference) values ($1)', [reference]);
+        const waiting = Invoice.enqueue({ reference });
+        await pause(20);
+        expect(await Promise.all([Invoice.enqueue({}), Receipt.create({ amount: 1 })])).toMatchObject([
+          { status: 'SUCCESS' },
+          { status: 'NEW' },
+        ]);
+        await client.query('rollback');
+        expect(await waiting).toMatchObject({ status: 'SUCCESS', reference });
+      } finally {
+        client.release(true);
+      }
+    });
+
+    it('takes rows that refer to one another, whatever columns each of them has', async () => {
+      const Base = asyncJob('Chapter', { title: p.text().nullable(), parent: () => p.manyToOne(Chapter).nullable() });
+      class Chapter extends Base {}
+      await using opened = await openWith(jobs(Chapter));
+      using _ = opened.app.handle(Chapter, () => {});
+      const [first, second, third] = Array.from({ length: 3 }, () => crypto.randomUUID());
+      const rows = [{ id: third, title: 'c', parent: second }, { id: second, parent: first }, { id: first }];
+      expect(await opened.app.of(Chapter).enqueueMany(rows as never)).toEqual([third, second, first]);
     });
 
     it('writes a thousand rows with two statements: one for each set of columns', async () => {
@@ -1355,6 +1386,7 @@ describe('own columns of every kind', () => {
     ['different ones in each row', [{}, { asObject }, PLAIN, { several }, { tags: VALUES.tags }, { day: VALUES.day, data: 'x' }]],
     ['with a JSON null', [PLAIN, { data: null }, { data: 'null' }, { data: [null] }]],
     ['with nulls', [Object.fromEntries(Object.keys(PLAIN).map((name) => [name, null])), { big: null }]],
+    ['with half a letter', [{ tags: ['\ud83d'] }, {}]],
     ['with expressions', [{ price: raw('1 + 0.5') }, { price: '2.5' }]],
     ['with letters that mean something elsewhere', [{ tags: ['\\', '?', '$1', ':a', "'", '"', 'ü'], data: "?'\\\n{}" }]],
     ['with large numbers', [{ big: 9_223_372_036_854_775_807n, price: '9999999999' }, { price: 'NaN' }]],
@@ -1374,6 +1406,28 @@ describe('own columns of every kind', () => {
     await expect(opened.app.of(Typed).enqueueMany([{ day: 'no day' } as never])).rejects.toMatchObject(refusal);
     await expect(opened.app.of(Typed).enqueueMany([{ tags: ['a\0b'] } as never])).rejects.toMatchObject(refusal);
     await expect(opened.app.of(Typed).enqueueMany([{ data: 'a\0b' } as never])).rejects.toMatchObject(refusal);
+  });
+
+  it('of domains, and whole numbers that are none, are written by enqueueMany as by enqueue', async () => {
+    class Odd extends asyncJob('Odd', {
+      note: p.text().nullable(),
+      count: p.integer().default(4),
+      document: p.json().columnType('odd_document').nullable(),
+      tenant: p.text().columnType('odd_tenant').defaultRaw(`'mine'`),
+    }) {}
+    await using odd = await openWith(jobs(Odd), { tables: false });
+    await odd.db.query(`create domain odd_document as jsonb; create domain odd_tenant as text not null`);
+    await odd.app.orm.schema.create();
+    using _ = odd.app.handle(Odd, () => {});
+    const rows = [{ count: 1.5, note: 'a\ud83d' }, { document: { a: [1] } }, { count: null }, { tenant: null }, {}];
+    const written = async (ids: readonly string[]) =>
+      (await odd.db.query('select note, count, document, tenant from odd where id = any($1) order by array_position($1, id)', [ids]))
+        .rows as object[];
+    const single = [];
+    for (const row of rows) single.push((await odd.app.of(Odd).enqueue(row as never)).id);
+    const expected = await written(single);
+    expect(expected).toMatchObject([{ count: 2, tenant: 'mine' }, { document: { a: [1] } }, {}, { tenant: 'mine' }, { count: 4 }]);
+    expect(await written(await odd.app.of(Odd).enqueueMany(rows as never))).toEqual(expected);
   });
 
   it('but those that are converted by SQL are refused by connect', async () => {

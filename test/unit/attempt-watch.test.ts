@@ -7,7 +7,17 @@ import { until } from '../support/until.ts';
 
 const LOG = { debug: () => undefined } as unknown as Log;
 const TABLES = new Map([
-  ['SendInvoice', { jobType: 'SendInvoice', name: 'send_invoice', columns: {}, jsonColumns: new Set<string>(), lane: null }],
+  [
+    'SendInvoice',
+    {
+      jobType: 'SendInvoice',
+      name: 'send_invoice',
+      columns: {},
+      jsonColumns: new Set<string>(),
+      opaqueColumns: new Set<string>(),
+      lane: null,
+    },
+  ],
 ]);
 
 /** A watch whose look every so often never comes, on rows that all carry the intent to revoke. */
