@@ -187,7 +187,7 @@ export abstract class AsyncJob {
     return bound(this, options).enqueue(...([data, options] as DataThen<T, EnqueueOptions>));
   }
 
-  /** Many at once: one INSERT per thousand rows, in one transaction. Returns their ids, in the order of `rows`. */
+  /** Many at once: one INSERT per thousand rows that set the same columns, all in one transaction. Returns their ids, in the order of `rows`. */
   static enqueueMany<T extends AsyncJob>(this: JobClass<T>, rows: Iterable<JobInput<T>>, options?: EnqueueOptions): Promise<string[]> {
     return bound(this, options).enqueueMany(rows, options);
   }
