@@ -1,7 +1,7 @@
 // The statements of lanes: many rows at once, with the guards of statements.ts. A claim is a start, so that it carries the
 // same promises. `j` is the job's row.
 import { unquoted, type JobTable, type LibraryTables } from './job-table.ts';
-import { heldByAnother, holderDied, leaves, ownBeatFresh } from './statements.ts';
+import { heldByAnother, holderDied, isRowOf, leaves, ownBeatFresh } from './statements.ts';
 
 type Builder = (table: JobTable, library: LibraryTables) => string;
 
@@ -111,8 +111,7 @@ export const laneWorkQuery: Builder = (table, library) => {
 
 /**
  * STARTED → SUCCESS, many at once, with the handlers' own columns `own` (as in SQL) where a row changed them; what a row did
- * not change stays. (The status is hidden from the planner: rows are to be found by their ids, which are named twice, or it
- * may join the whole table.) $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
+ * not change stays. (The status is hidden from the planner: rows are to be found by their ids.) $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
  */
 export const succeededManyStatement = (table: JobTable, own: readonly string[]): string => {
   const { name, columns: c } = table;
@@ -123,7 +122,7 @@ export const succeededManyStatement = (table: JobTable, own: readonly string[]):
   return `update ${name} j set ${c.status} = 'SUCCESS', ${c.progress} = 1, ${c.output} = u.output, ${c.endedAt} = now(), ${c.updatedAt} = now(),
       ${c.holder} = null, ${c.holderBeat} = null, ${c.error} = null, ${c.errorMessage} = null, ${c.nextAttemptAt} = null${ownColumns}
     from unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::jsonb[], $6::jsonb[]) u (id, run, attempt, run_id, output, changes)
-    where j.${c.id} = any($1::uuid[]) and j.${c.id} = u.id and j.${c.run} = u.run and j.${c.attempt} = u.attempt and j.${c.runId} = u.run_id
+    where ${isRowOf(table, 'u.id')} and j.${c.run} = u.run and j.${c.attempt} = u.attempt and j.${c.runId} = u.run_id
       and coalesce(j.${c.status}, '') in (${leaves('succeeded')})
     returning j.${c.id}::text as id`;
 };

@@ -111,22 +111,27 @@ export const movedRuns = ({ columns: c }: JobTable, statement: string): string =
     select m.${c.id}::text as id, m.${c.run} as run, m.${c.runId} as run_id, m.${c.queue} as queue, m.${c.runAt} as run_at, m.${c.priority} as priority
     from moved m order by m.${c.id}`;
 
+/**
+ * `j.id = id`, for a join with a list of ids, said so that it can only be found by the index, one after the other. As an equality
+ * the planner may join the whole table, if that is small when it makes the plan, which is kept (contract/plans).
+ */
+export const isRowOf = ({ columns: c }: JobTable, id: string): string => `j.${c.id} = any(array[${id}])`;
+
 const dispatched =
   (whenLocked: string): Builder =>
-  ({ name, columns: c }) => {
-    // Or the planner may join the whole of a table that is small when it makes the plan, which is kept.
-    const byId = `j.${c.id} = any($1::uuid[])`;
+  (table) => {
+    const { name, columns: c } = table;
     return `with given as (select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[]) as g (id, run, run_id, workflow_id)),
-    free as (select j.${c.id} as id from ${name} j join given g on j.${c.id} = g.id
-      where ${byId} and j.${c.run} = g.run and j.${c.runId} is null for update of j ${whenLocked}),
-    noted as (update ${name} j set ${c.runId} = g.run_id, ${c.workflowId} = g.workflow_id, ${c.updatedAt} = now()
-      from free, given g where ${byId} and j.${c.id} = free.id and g.id = free.id and j.${c.run} = g.run
+    free as (select g.* from ${name} j join given g on ${isRowOf(table, 'g.id')}
+      where j.${c.run} = g.run and j.${c.runId} is null for update of j ${whenLocked}),
+    noted as (update ${name} j set ${c.runId} = free.run_id, ${c.workflowId} = free.workflow_id, ${c.updatedAt} = now()
+      from free where ${isRowOf(table, 'free.id')} and j.${c.run} = free.run
       returning j.${c.id} as id, j.${c.run} as run, j.${c.runId} as run_id)
     select n.id::text as id, n.run, n.run_id, 'applied' as result from noted n
     union all
     select g.id::text, g.run, g.run_id, case when j.${c.runId} = g.run_id then 'duplicate' when j.${c.runId} is null then 'locked' else 'stale' end
-      from given g join ${name} j on j.${c.id} = g.id and j.${c.run} = g.run
-      where ${byId} and not exists (select 1 from noted n where n.id = g.id)`;
+      from given g join ${name} j on ${isRowOf(table, 'g.id')} and j.${c.run} = g.run
+      where not exists (select 1 from noted n where n.id = g.id)`;
   };
 
 /**
