@@ -13,7 +13,6 @@ import {
   type Opt,
 } from '@mikro-orm/core';
 import { defineConfig as ormConfig, MikroORM, type EntityManager as PostgresEntityManager, type Options } from '@mikro-orm/postgresql';
-import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,6 +38,7 @@ import {
 import { jobTableOf, libraryTables } from '../../src/mirror/job-table.ts';
 import { undispatchedQuery } from '../../src/mirror/queries.ts';
 import { freshDatabase } from '../support/servers.ts';
+import { until } from '../support/until.ts';
 import { Customer, Flaky, openShop, type Shop } from '../support/shop.ts';
 
 class Invoice extends asyncJob(
@@ -516,7 +516,7 @@ describe('a job class', () => {
         await client.query('begin');
         await client.query('insert into invoice (reference) values ($1)', [reference]);
         const waiting = Invoice.enqueue({ reference });
-        await pause(20);
+        await until(async () => (await client.query('select 1 from pg_locks where not granted')).rowCount);
         expect(await Promise.all([Invoice.enqueue({}), Receipt.create({ amount: 1 })])).toMatchObject([
           { status: 'SUCCESS' },
           { status: 'NEW' },

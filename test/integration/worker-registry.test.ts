@@ -51,12 +51,17 @@ it('a listing waits for a beat that does not know it, so that a running job is n
   expect(seen.listed).toBe(true);
 });
 
-it('a beat waits for the answer to a claim, and the next claim for that beat, so that what was claimed is on its list', async () => {
+async function openRegistry({ ttlMs }: { ttlMs: number }) {
   const pool = new pg.Pool({ connectionString: shop.databaseUrl, max: 2 });
-  await using _ = { [Symbol.asyncDispose]: () => pool.end() };
   const worker = { id: `claims-${crypto.randomUUID()}`, application: '', host: 'h', pid: 1, version: '0', queues: [], concurrency: 1 };
-  const registry = new WorkerRegistry(pool, { workers: 'async_job_worker', worker, ttlMs: 60_000 }, pino({ level: 'silent' }));
+  const registry = new WorkerRegistry(pool, { workers: 'async_job_worker', worker, ttlMs }, pino({ level: 'silent' }));
   await registry.start();
+  return { pool, worker, registry, [Symbol.asyncDispose]: () => pool.end() };
+}
+
+it('a beat waits for the answer to a claim, and the next claim for that beat, so that what was claimed is on its list', async () => {
+  await using opened = await openRegistry({ ttlMs: 60_000 });
+  const { pool, worker, registry } = opened;
   const published = async () =>
     (await pool.query<{ beat: number; jobs: string[] }>('select beat, jobs from async_job_worker where id = $1', [worker.id])).rows[0]!;
   const before = await published();
@@ -79,11 +84,8 @@ it('a beat waits for the answer to a claim, and the next claim for that beat, so
 });
 
 it('a claim that gets no answer does not cost the worker its row: it is renewed, without a list', async () => {
-  const pool = new pg.Pool({ connectionString: shop.databaseUrl, max: 2 });
-  await using _ = { [Symbol.asyncDispose]: () => pool.end() };
-  const worker = { id: `stuck-${crypto.randomUUID()}`, application: '', host: 'h', pid: 1, version: '0', queues: [], concurrency: 1 };
-  const registry = new WorkerRegistry(pool, { workers: 'async_job_worker', worker, ttlMs: 1_000 }, pino({ level: 'silent' }));
-  await registry.start();
+  await using opened = await openRegistry({ ttlMs: 1_000 });
+  const { pool, worker, registry } = opened;
   const row = async () =>
     (
       await pool.query<{ beat: number; alive: boolean }>('select beat, expires_at > now() as alive from async_job_worker where id = $1', [

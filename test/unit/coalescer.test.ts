@@ -1,6 +1,7 @@
 // Writes that go together, and those that must not wait for each other.
 import { describe, expect, it } from 'vitest';
 import { Coalescer } from '../../src/mirror/coalescer.ts';
+import { until } from '../support/until.ts';
 
 /** Writes that end when they are told to. */
 function writesByHand() {
@@ -21,11 +22,11 @@ describe('a coalescer', () => {
     const { writes, write } = writesByHand();
     const coalescer = new Coalescer(write, 2);
     const first = ['a', 'b', 'c'].map((item) => coalescer.add(item));
-    await pause(10);
+    await until(() => writes.length === 1);
     expect(writes.map(({ items }) => items)).toEqual([['a', 'b']]);
     first.push(coalescer.add('d'));
     writes[0]!.ends();
-    await pause(10);
+    await until(() => writes.length === 2);
     expect(writes.map(({ items }) => items)).toEqual([
       ['a', 'b'],
       ['c', 'd'],
@@ -38,20 +39,20 @@ describe('a coalescer', () => {
     const { writes, write } = writesByHand();
     const coalescer = new Coalescer(write, 10);
     const stuck = coalescer.add('stuck');
-    await pause(10);
+    await until(() => writes.length === 1);
     const during = coalescer.add('during');
-    await pause(400);
+    await until(() => writes.length === 2);
     expect(writes.map(({ items }) => items)).toEqual([['stuck'], ['during']]);
     const also = coalescer.add('also');
     writes[1]!.ends();
     expect(await during).toBe('during!');
-    await pause(10);
+    await until(() => writes.length === 3);
     writes[2]!.ends();
     expect(await also).toBe('also!');
     const later = coalescer.add('later');
     writes[0]!.fails(new Error('at last'));
     await expect(stuck).rejects.toThrow('at last');
-    await pause(10);
+    await until(() => writes.length === 4);
     writes[3]!.ends();
     expect(await later).toBe('later!');
     expect(writes).toHaveLength(4);
@@ -63,7 +64,7 @@ describe('a coalescer', () => {
     void coalescer.add('stuck');
     await pause(300);
     const later = coalescer.add('later');
-    await pause(10);
+    await until(() => writes.length === 2);
     writes[1]!.ends();
     expect(await later).toBe('later!');
   });
