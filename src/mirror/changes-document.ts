@@ -1,7 +1,6 @@
 // A handler's own changes as one JSON document, from which PostgreSQL reads the values by the columns' own types.
 import type { OwnChanges } from '../domain/ports.ts';
-import type { JobTable } from './job-table.ts';
-import { unquoted } from './job-table.ts';
+import { unquoted, type JobTable } from './job-table.ts';
 
 /** `null`: a value among them would not arrive as the driver would write it. */
 export function changesDocument({ jsonColumns, opaqueColumns }: JobTable, own: OwnChanges): string | null {
@@ -18,9 +17,9 @@ export function changesDocument({ jsonColumns, opaqueColumns }: JobTable, own: O
 const keys = new Map<string, string>();
 
 function keyOf(column: string): string {
-  const known = keys.get(column) ?? JSON.stringify(unquoted(column));
-  keys.set(column, known);
-  return known;
+  let key = keys.get(column);
+  if (key === undefined) keys.set(column, (key = JSON.stringify(unquoted(column))));
+  return key;
 }
 
 /** The driver's value of a JSON column is the document's text. A JSON null would be read as SQL's. */
