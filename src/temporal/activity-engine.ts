@@ -29,8 +29,11 @@ export class ActivityEngine extends ExecutionEngine {
     const status = statusOf(description.status);
     // Who terminated it is not told, only why.
     if (status === 'terminated') return { status, end: this.endOf('', (await description.getOutcomeFailure())?.message ?? '') };
-    const isOutOfTime = await endedAtTimeLimit(status, description);
-    return isOutOfTime ? { status, timeLimitMs: description.scheduleToCloseTimeoutMs ?? null } : { status };
+    if ((status !== 'failed' && status !== 'timed_out') || (await hasVerdict(description))) return { status };
+    // Temporal would have gone on with the next attempt, unless it was asked to cancel, or the job's totalTimeout ended it:
+    // attempts have no limit of Temporal's.
+    if (description.canceledReason) return { status: 'cancelled' };
+    return { status, timeLimitMs: description.scheduleToCloseTimeoutMs ?? null };
   }
 
   protected override async start(request: DispatchRequest): Promise<string | null> {
@@ -74,14 +77,10 @@ export class ActivityEngine extends ExecutionEngine {
   }
 }
 
-/**
- * Whether the job's totalTimeout ended it: attempts have no limit of Temporal's. Where the time does not suffice for the
- * next attempt, Temporal closes it with the failure of the last one, which it would have repeated otherwise.
- */
-async function endedAtTimeLimit(status: ExecutionStatus, description: ActivityExecutionDescription): Promise<boolean> {
-  if (status !== 'failed') return status === 'timed_out';
+/** Whether an attempt said that the job failed; otherwise its failure is one that Temporal repeats. */
+async function hasVerdict(description: ActivityExecutionDescription): Promise<boolean> {
   const failure = await description.getOutcomeFailure();
-  return failure instanceof ApplicationFailure && failure.nonRetryable !== true;
+  return failure instanceof ApplicationFailure && failure.nonRetryable === true;
 }
 
 function statusOf(status: ActivityExecutionStatus): ExecutionStatus {
