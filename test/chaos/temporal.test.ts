@@ -105,10 +105,13 @@ it('a job whose workflow is deleted gets its next run, but never while its handl
 });
 
 it('an execution that is open although its row is settled is terminated', async () => {
-  await stage().worker();
   const job = stage().asksToRevoke(await Quick.enqueue({}, { delay: '1 hour' }));
   const execution = await executionOf(job);
   await stage().db.query(`update quick set status = 'REVOKED', ended_at = now() - interval '2 minutes' where id = $1`, [job.id]);
+  // A worker walks all executions when it begins, and then once a minute: this one shall be in the lists by then.
+  const query = `ExecutionStatus = 'Running' and WorkflowId = '${execution.workflowId}'`;
+  await until(async () => (await stage().app.temporal.workflow.count(query)).count === 1, { timeoutMs: PATIENCE_MS });
+  await stage().worker();
   await until(async () => (await execution.describe()).status.name === 'TERMINATED', { timeoutMs: PATIENCE_MS });
   expect(await stage().row(job)).toMatchObject({ status: 'REVOKED', run: 1 });
 });

@@ -156,6 +156,9 @@ describe.each(TEST_ENGINES)('a worker, with a Temporal %s per job', (engine) => 
     await until(async () => (await job.refresh()).errorMessage);
     expect(job).toMatchObject({ status: 'PENDING', error: { code: 'handler.missing' } });
     expect(job.errorMessage).toContain("no handler for 'SendInvoice' on queue 'default'");
+    // The row says it slightly before its attempt has ended.
+    const said = await until(() => shop.execution(job).lastFailure());
+    expect(said).toContain("no handler for 'SendInvoice' on queue 'default'");
     expect(await job.revoke()).toBe('REVOKED');
     await until(async () => (await shop.execution(job).status()) === 'CANCELLED');
   });

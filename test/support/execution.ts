@@ -10,6 +10,8 @@ export interface TestExecution {
   readonly id: string;
   /** `RUNNING`, `COMPLETED`, `CANCELLED`, … in one spelling; `NOT_FOUND` when there is none. */
   status(): Promise<string>;
+  /** How the attempt failed that is going to be repeated. */
+  lastFailure(): Promise<string | undefined>;
   cancel(): Promise<unknown>;
   terminate(reason?: string): Promise<unknown>;
   remove(): Promise<unknown>;
@@ -28,6 +30,7 @@ export function executionOf(
     return {
       id,
       status: () => handle.describe().then(({ status }) => (status === 'CANCELED' ? 'CANCELLED' : status), notFound),
+      lastFailure: async () => (await (await handle.describe({ includeLastFailure: true })).getLastFailure())?.message,
       cancel: () => handle.cancel('a test'),
       terminate: (reason = 'a test') => handle.terminate(reason),
       remove: () => workflowService.deleteActivityExecution({ namespace, activityId: id }),
@@ -37,6 +40,7 @@ export function executionOf(
   return {
     id,
     status: () => handle.describe().then(({ status }) => status.name, notFound),
+    lastFailure: async () => (await handle.describe()).raw.pendingActivities?.[0]?.lastFailure?.message ?? undefined,
     cancel: () => handle.cancel(),
     terminate: (reason) => handle.terminate(reason),
     remove: () => workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: id } }),
