@@ -23,6 +23,8 @@ const CLAIM_TIMEOUT_MS = 5_000;
 
 export class LaneMirror extends PostgresJobMirror implements LaneRows {
   readonly #successes: ReadonlyMap<string, Coalescer<Success, WriteResult>>;
+  /** Their rows were locked by somebody for long, and their ends must not hold up others again. */
+  readonly #apart = new WeakSet<AttemptRef>();
   #claims = 0;
 
   constructor(options: MirrorOptions) {
@@ -64,7 +66,7 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
   }
 
   override succeeded(ref: AttemptRef, end: { output: unknown; own: OwnChanges }): Promise<WriteResult> {
-    const changes = changesDocument(this.table(ref), end.own);
+    const changes = this.#apart.has(ref) ? null : changesDocument(this.table(ref), end.own);
     if (changes === null) return super.succeeded(ref, end);
     const output = end.output === undefined || end.output === null ? null : JSON.stringify(end.output);
     return this.#successes.get(ref.jobType)!.add({ ref, output, own: end.own, changes });
@@ -77,9 +79,16 @@ export class LaneMirror extends PostgresJobMirror implements LaneRows {
     } catch (error) {
       if (isTransientDatabaseError(error) && !isLockTimeout(error)) throw error;
       // A value that does not fit, a row that somebody keeps locked: that concerns one of them. Each by itself.
-      return Promise.allSettled(
-        successes.map(({ ref, output, own }) => super.succeeded(ref, { output: output === null ? null : JSON.parse(output), own })),
-      );
+      return Promise.allSettled(successes.map((success) => this.#writeApart(success)));
+    }
+  }
+
+  async #writeApart({ ref, output, own }: Success): Promise<WriteResult> {
+    try {
+      return await super.succeeded(ref, { output: output === null ? null : JSON.parse(output), own });
+    } catch (error) {
+      if (isLockTimeout(error)) this.#apart.add(ref);
+      throw error;
     }
   }
 

@@ -19,7 +19,7 @@ describe('the mirror of lanes', () => {
   let lanePool: pg.Pool;
   beforeAll(async () => {
     shop = await openShop({ engine: 'inline', classes: LANE_CLASSES });
-    lanePool = new pg.Pool({ connectionString: shop.databaseUrl, max: 4 });
+    lanePool = new pg.Pool({ connectionString: shop.databaseUrl, max: 4, lock_timeout: 300 });
     // Its connections may still be closing when the database is dropped.
     lanePool.on('error', () => undefined);
     lanePool.on('connect', (client) => client.on('error', () => undefined));
@@ -369,6 +369,28 @@ describe('the mirror of lanes', () => {
       await shop.db.query(`update parcel set run_id = 'lane 9' where id = $1`, [second.id]);
       expect(await Promise.all([end(first), end(second), end(third)])).toEqual(['duplicate', 'stale', 'applied']);
       expect(facts.all()).toContainEqual({ fact: 'succeeded', result: 'duplicate', count: 1 });
+    });
+
+    it('a row that somebody keeps locked holds the others up no second time', async () => {
+      const [locked, other] = (await started(2)) as [AttemptRef, AttemptRef];
+      const application = await shop.db.connect();
+      try {
+        await application.query('begin');
+        await application.query('select 1 from parcel where id = $1 for update', [locked.id]);
+        await expect(end(locked)).rejects.toMatchObject({ code: '55P03' });
+        let statements = 0;
+        const count = () => void statements++;
+        lanePool.on('acquire', count);
+        const again = end(locked).catch(() => undefined);
+        expect(await end(other)).toBe('applied');
+        lanePool.off('acquire', count);
+        // Together they would have been one that waits, and then each its own.
+        expect(statements).toBe(2);
+        await application.query('rollback');
+        await again;
+      } finally {
+        application.release(true);
+      }
     });
 
     it('are one statement for all that arrive at the same time', async () => {
