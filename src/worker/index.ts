@@ -4,11 +4,12 @@ import type { WorkerOptions } from '../app/async-jobs.ts';
 import { readSettings, type Settings } from '../app/settings.ts';
 import { AsyncJobError } from '../domain/errors.ts';
 import { taskQueueOf } from '../domain/identity.ts';
+import { pause } from '../domain/pause.ts';
 import type { Log } from '../domain/ports.ts';
 import { checkSchema } from './check-schema.ts';
 import { onShutdownSignals } from './shutdown-signals.ts';
 import { FairSlots } from './slots.ts';
-import { AttemptsAbandoned, TemporalWorker } from './temporal-worker.ts';
+import { ABANDON_TIMEOUT_MS, AttemptsAbandoned, TemporalWorker } from './temporal-worker.ts';
 import { untilDatabaseAnswers } from './until-database-answers.ts';
 import { WorkerServices } from './worker-services.ts';
 
@@ -27,6 +28,7 @@ export class JobWorker implements AsyncDisposable {
   readonly #drainTimeoutMs: number;
   readonly #forgetSignals: () => void;
   #running: Promise<void> | undefined;
+  #endsAt = Infinity;
 
   /**
    * Checks and connects; the worker registers and takes jobs from `run()` on. A signal that comes while PostgreSQL or
@@ -143,9 +145,18 @@ export class JobWorker implements AsyncDisposable {
     this.#log.info({ worker: this.id, queues: this.queues, concurrency: this.concurrency }, 'ready');
     try {
       await temporal.run();
+      await this.#untilLanesEnded();
     } catch (error) {
       throw error instanceof AttemptsAbandoned ? this.#abandoned(error) : error;
     }
+  }
+
+  /** Temporal does not know of those that run without it. */
+  async #untilLanesEnded(): Promise<void> {
+    const ended = new AbortController();
+    const lanesEnded = Promise.resolve(this.#services.lanes?.closed()).then(() => ended.abort());
+    await Promise.race([lanesEnded, pause(this.#endsAt - performance.now(), ended.signal)]);
+    if (!ended.signal.aborted) throw new AttemptsAbandoned(new Error('lanes that run without Temporal did not end'));
   }
 
   #abandoned(cause: unknown): AsyncJobError {
@@ -159,6 +170,7 @@ export class JobWorker implements AsyncDisposable {
 
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
+    this.#endsAt = Math.min(this.#endsAt, performance.now() + this.#drainTimeoutMs + ABANDON_TIMEOUT_MS);
     this.#services.stopping();
     this.#temporal?.shutdown();
     this.#slots.close();

@@ -33,7 +33,7 @@ export interface TemporalWorkerOptions {
   log: Log;
   /** Time that attempts get after `shutdown()` until their signal aborts. */
   drainTimeoutMs: number;
-  /** Time after that until attempts that do not stop are abandoned. @default 5_000 */
+  /** Time after that until attempts that do not stop are abandoned. @default ABANDON_TIMEOUT_MS */
   abandonTimeoutMs?: number;
   /** Whether to wait for a Temporal that is away. @default true */
   wait?: boolean;
@@ -42,6 +42,8 @@ export interface TemporalWorkerOptions {
   /** Ends the waiting. */
   signal?: AbortSignal | undefined;
 }
+
+export const ABANDON_TIMEOUT_MS = 5_000;
 
 export type TemporalWorkerState = 'ready' | 'running' | 'stopping' | 'stopped' | 'failed';
 
@@ -160,7 +162,7 @@ function toLaneOptions({ taskQueue, activities, activitiesMax }: LaneWorkerOptio
 }
 
 function toWorkerOptions(options: TemporalWorkerOptions): Omit<WorkerOptions, 'taskQueue'> {
-  const { settings, concurrency, activities, interceptors, identity, drainTimeoutMs, abandonTimeoutMs = 5_000 } = options;
+  const { settings, concurrency, activities, interceptors, identity, drainTimeoutMs, abandonTimeoutMs = ABANDON_TIMEOUT_MS } = options;
   return {
     namespace: settings.namespace,
     ...(settings.dataConverter === undefined ? {} : { dataConverter: settings.dataConverter }),

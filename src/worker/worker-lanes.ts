@@ -91,8 +91,13 @@ export class WorkerLanes {
     for (const opener of this.#openers.values()) opener.close();
   }
 
-  async stop(): Promise<void> {
+  /** Resolves when nothing is under way any more, except for lanes that Temporal waits for. */
+  async closed(): Promise<void> {
     await Promise.all([...this.#openers.values()].map((opener) => opener.closed()));
+  }
+
+  async stop(): Promise<void> {
+    await this.closed();
     await this.#pool.end();
   }
 

@@ -470,4 +470,20 @@ describe('while Temporal is away', () => {
     expect(await job.wait(PATIENCE)).toMatchObject({ status: 'SUCCESS', workflowId: null });
     expect(job.runId).toMatch(/^alone-/);
   });
+
+  it('a worker ends although a handler in such a lane ignores its signal', async () => {
+    await using stage = await openShopOfItsOwn({ lanesWithoutTemporal: true, drainTimeoutMs: 100 });
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    using _ = stage.shop.app.handle(Parcel, () => released);
+    const worker = await stage.shop.work();
+    await stage.goAway();
+    const job = await Parcel.enqueue();
+    await until(async () => (await job.refresh()).status === 'STARTED');
+    await Promise.all([
+      expect(worker.run()).rejects.toMatchObject({ code: 'worker.abandoned', message: expect.stringContaining(job.id) as string }),
+      worker.shutdown(),
+    ]);
+    expect(await job.refresh()).toMatchObject({ status: 'STARTED' });
+    release();
+  });
 });
