@@ -27,11 +27,18 @@ export function beatIntervalMs({ ttlMs }: BeatSource): number {
   return Math.max(50, ttlMs / 5);
 }
 
+/**
+ * Since when the worker has been alive without a gap in its beats. A gap that is shorter than a time to live, but not by much, may
+ * have cost others their rows: an outage that ends before this worker's row expires, and after theirs.
+ */
+const aliveSince = (ttlMs: string) =>
+  `alive_since = case when w.seen_at < now() - make_interval(secs => ${ttlMs}::float8 / 2000) then now() else w.alive_since end`;
+
 /** Renews the row, and says nothing of jobs: while it is not known which ones a claim has started. */
 export function renewalQuery({ workers, worker, ttlMs }: BeatSource) {
   return {
     text: `update ${workers} w set seen_at = now(), expires_at = now() + make_interval(secs => $2::float8 / 1000),
-        alive_since = case when w.expires_at < now() then now() else w.alive_since end
+        ${aliveSince('$2')}
       where w.id = $1 and w.stopped_at is null`,
     values: [worker.id, ttlMs],
     query_timeout: BEAT_TIMEOUT_MS,
@@ -44,7 +51,7 @@ export function beatQuery({ workers, worker: w, ttlMs }: BeatSource, jobs: strin
     text: `insert into ${workers} as w (id, application, host, pid, version, queues, concurrency, jobs, expires_at)
       values ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb, now() + make_interval(secs => $9::float8 / 1000))
       on conflict (id) do update set seen_at = now(), expires_at = excluded.expires_at, beat = w.beat + 1, jobs = excluded.jobs,
-        alive_since = case when w.expires_at < now() then now() else w.alive_since end
+        ${aliveSince('$9')}
       where w.stopped_at is null`,
     values: [w.id, w.application, w.host, w.pid, w.version, JSON.stringify(w.queues), w.concurrency, JSON.stringify(jobs), ttlMs],
     query_timeout: BEAT_TIMEOUT_MS,

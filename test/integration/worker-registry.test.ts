@@ -59,6 +59,24 @@ async function openRegistry({ ttlMs }: { ttlMs: number }) {
   return { pool, worker, registry, [Symbol.asyncDispose]: () => pool.end() };
 }
 
+it.each([
+  ['for longer than half a time to live takes nobody for dead until all had a whole one to speak', '31 seconds', true],
+  ['for less goes on as before', '20 seconds', false],
+])('a worker whose own beats were away %s', async (_, away, beginsAnew) => {
+  await using opened = await openRegistry({ ttlMs: 60_000 });
+  const { pool, worker, registry } = opened;
+  await pool.query(
+    `update async_job_worker set alive_since = now() - interval '1 hour', seen_at = now() - $2::interval,
+       expires_at = now() - $2::interval + interval '60 seconds' where id = $1`,
+    [worker.id, away],
+  );
+  await registry.beat();
+  const { rows } = await pool.query(`select alive_since > now() - interval '30 minutes' as anew from async_job_worker where id = $1`, [
+    worker.id,
+  ]);
+  expect(rows).toEqual([{ anew: beginsAnew }]);
+});
+
 it('a beat waits for the answer to a claim, and the next claim for that beat, so that what was claimed is on its list', async () => {
   await using opened = await openRegistry({ ttlMs: 60_000 });
   const { pool, worker, registry } = opened;
