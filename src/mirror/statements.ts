@@ -306,7 +306,7 @@ export const nextRunStatement: Builder = (table, library) => {
       ${c.runId} = case when ${revoked} then j.${c.runId} end, ${c.workflowId} = case when ${revoked} then j.${c.workflowId} end,
       ${c.enqueuedAt} = case when ${revoked} then j.${c.enqueuedAt} else now() end, ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
     where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
-      and not ${heldByAnother(table, library, '$6::text')}
+      and not ${heldByAnother(table, library, '$6::text')} and ${ownBeatFresh(library, '$6::text')}
     returning *),
     noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
       select $5, $1, $2, old.attempt, case when m.${c.status} = 'REVOKED' then 'revoked' else 'lost' end, m.${c.workerId}, m.${c.startedAt}, $4

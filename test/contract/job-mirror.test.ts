@@ -305,7 +305,7 @@ describe('the mirror', () => {
 
   describe('the reconciler’s word', () => {
     const nextRun = (ref: AttemptRef, by: { runId?: string; worker?: string | null } = {}) =>
-      mirror.nextRun(ref, by.runId ?? ref.runId, { why: 'it is gone', worker: by.worker ?? 'me' });
+      mirror.nextRun(ref, by.runId ?? ref.runId, { why: 'it is gone', worker: by.worker === undefined ? 'me' : by.worker });
     const ended = (ref: AttemptRef) => mirror.ended(ref, ref.runId, { by: 'ann', reason: 'wrong data' });
 
     it.each(['PENDING', 'STARTED'] as const)('on an execution that somebody ended makes a row that is %s REVOKED', async (status) => {
@@ -368,6 +368,14 @@ describe('the mirror', () => {
       const ref = await row({ status: 'STARTED', attempt: 1, holder: 'dead', holder_beat: 5 });
       expect(await nextRun(ref, { worker: 'fresh' })).toBeNull();
       expect(await nextRun(ref)).toMatchObject({ run: 2 });
+    });
+
+    it('takes nobody for dead while its own registry row has expired: nobody could say that they live', async () => {
+      await worker('expired', { alive: false });
+      await worker('dead', { alive: false });
+      const ref = await row({ status: 'STARTED', attempt: 1, holder: 'dead', holder_beat: 5 });
+      expect(await nextRun(ref, { worker: 'expired' })).toBeNull();
+      expect(await nextRun(ref, { worker: null })).toMatchObject({ run: 2 });
     });
 
     it('is REVOKED instead of another run when that was asked for', async () => {
