@@ -4,8 +4,8 @@
 export const BLOCK_MIN_MS = 1_000;
 const SAY_AT_MS = [BLOCK_MIN_MS, 5_000, 30_000];
 const SAY_EVERY_MS = 60_000;
-/** Between two looks more time may pass when the whole machine slept: that is no block. */
-const STEP_MAX_MS = 1_000;
+/** Between two looks more time may pass when the whole machine slept or was busy: that is no block. */
+const STEP_MAX_MS = 300;
 
 export interface LoopNews {
   /** How long the loop has not turned; 0 when it does. */
