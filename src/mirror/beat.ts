@@ -28,8 +28,8 @@ export function beatIntervalMs({ ttlMs }: BeatSource): number {
 }
 
 /**
- * Since when the worker has been alive without a gap in its beats. A gap that is shorter than a time to live, but not by much, may
- * have cost others their rows: an outage that ends before this worker's row expires, and after theirs.
+ * Since when the worker has been alive without a gap in its beats. A gap is longer than half a time to live: an outage may end before
+ * this worker's row expires, and after others' have.
  */
 const aliveSince = (ttlMs: string) =>
   `alive_since = case when w.seen_at < now() - make_interval(secs => ${ttlMs}::float8 / 2000) then now() else w.alive_since end`;

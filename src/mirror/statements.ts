@@ -13,14 +13,15 @@ const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 a
 
 /**
  * The row's holder lives and either says that it runs the job, or has not published its list since it started it. A
- * holder that has expired counts as alive while this worker ($me) has itself been alive for less than a time to live:
- * after an outage of PostgreSQL all rows look expired. Correlated, so that it is judged anew when the row changed while
+ * holder that has expired counts as alive while this worker ($me) has itself been alive, without a gap, for less than a time to
+ * live: after an outage of PostgreSQL rows look expired (beat.ts says what a gap is). Correlated, so that it is judged anew when the row changed while
  * the statement waited for it.
  */
 export const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
   `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and case
      when h.expires_at > now() then h.jobs @> to_jsonb(j.${c.id}::text) or h.beat <= j.${c.holderBeat}
-     else exists (select 1 from ${workers} w where w.id = ${me} and w.alive_since > now() - (w.expires_at - w.seen_at)) end)`;
+     else exists (select 1 from ${workers} w where w.id = ${me} and (w.alive_since > now() - (w.expires_at - w.seen_at)
+       or w.seen_at < now() - (w.expires_at - w.seen_at) / 2)) end)`;
 
 /** Where the holder is this very process ($me), what it really runs counts, not what it published. */
 export const held = (table: JobTable, library: LibraryTables, me: string, runningHere: string) =>

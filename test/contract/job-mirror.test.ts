@@ -370,6 +370,20 @@ describe('the mirror', () => {
       expect(await nextRun(ref)).toMatchObject({ run: 2 });
     });
 
+    it('takes nobody for dead after an outage that its own registry row has outlasted, before its next beat', async () => {
+      await worker('dead', { alive: false });
+      const ref = await row({ status: 'STARTED', attempt: 1, holder: 'dead', holder_beat: 5 });
+      const beatWas = (ago: string) =>
+        shop.db.query(
+          `update async_job_worker set seen_at = now() - $1::interval, expires_at = now() - $1::interval + interval '1 minute' where id = 'me'`,
+          [ago],
+        );
+      await beatWas('31 seconds');
+      expect(await nextRun(ref)).toBeNull();
+      await beatWas('29 seconds');
+      expect(await nextRun(ref)).toMatchObject({ run: 2 });
+    });
+
     it('takes nobody for dead while its own registry row has expired: nobody could say that they live', async () => {
       await worker('expired', { alive: false });
       await worker('dead', { alive: false });
