@@ -29,7 +29,8 @@ export interface MirrorInterceptorDeps {
   slots?: AttemptSlots;
 }
 
-const CALL_DEADLINE_MS = 2_000;
+/** Shorter than a worker waits at its end for attempts that were stopped. */
+const CALL_DEADLINE_MS = 4_000;
 
 /** Activities that an interceptor of ours has taken: two registrations (plugins) must not run an attempt twice. */
 const taken = new WeakSet<Context>();

@@ -90,7 +90,7 @@ beforeAll(async () => {
     bundleOf('timer-added'),
     bundleOf('timer-added-patched'),
   ]);
-});
+}, 180_000);
 
 describe.each(KINDS)('the workflow as it is, %s,', (_, kind) => {
   let results: Map<string, string>;

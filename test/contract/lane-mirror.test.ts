@@ -286,7 +286,7 @@ describe('the mirror of lanes', () => {
       const waiting = await row({ enqueued_at: ago(9) });
       const again = await row({ enqueued_at: ago(60), next_attempt_at: ago(9), failures: 1, error: { code: 'other' } });
       const others = [
-        await row({ enqueued_at: ago(1) }),
+        await row({ enqueued_at: ago(-60) }),
         await row({ enqueued_at: ago(9), next_attempt_at: ago(-9) }),
         await row({ enqueued_at: ago(9), queue: 'other' }),
         await startedBy('me', { enqueued_at: ago(9) }),

@@ -1,6 +1,7 @@
 // Where the process that enqueues also runs a worker, a workflow begins with the answer to its start. Real Temporal.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openShop, SendInvoice, type Shop } from '../support/shop.ts';
+import { until } from '../support/until.ts';
 
 let shop: Shop;
 beforeAll(async () => void (shop = await openShop()));
@@ -35,6 +36,8 @@ it('a worker begins what its own process enqueues, unless priorities or a later 
 it('a run that was dispatched before is found, not started anew', async () => {
   using _ = shop.app.handle(SendInvoice, () => undefined);
   const waiting = await SendInvoice.enqueue();
+  // The note may come a little later than the start.
+  await until(async () => (await waiting.refresh()).runId);
   // As after a crash between the start call and its note on the row.
   await shop.db.query('update send_invoice set run_id = null, workflow_id = null, enqueued_at = null where id = $1', [waiting.id]);
   await using worker = await shop.app.worker({ queues: ['default'], signals: false });

