@@ -1,6 +1,7 @@
 // What is committed as PENDING runs, whoever wrote it and whatever was away or died before Temporal heard of it.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTemporal, type TemporalServer } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { temporalCli, uniqueQueue } from '../support/servers.ts';
 import { Letter, Step } from './fixtures/app/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
@@ -10,7 +11,7 @@ let temporal: TemporalServer;
 let shop: TestApplication;
 let worker: Child;
 beforeAll(async () => {
-  temporal = await startTemporal({ cli: temporalCli(), ui: false });
+  temporal = await startTemporal({ cli: temporalCli(), ui: false, port: await lastingPort() });
   shop = await openApplication({ temporalAddress: temporal.address });
   worker = await shop.readyWorker(['-Q', 'default,post']);
 });

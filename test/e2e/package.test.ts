@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { freshDatabase, temporalAddress, type FreshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
@@ -164,7 +164,7 @@ describe('the package', () => {
   });
 
   it('is used by a web process that enqueues in its transactions, and by a worker process', async () => {
-    const [port] = await freePorts(1);
+    const port = await lastingPort();
     const env = { DATABASE_URL: (await database()).url, PORT: String(port) };
     await finished(node('web', [bin(TSC), '--skipLibCheck']));
     const web = node('web', ['server.ts'], env);

@@ -8,6 +8,7 @@ import type { SettingInputs } from '../../src/app/settings.ts';
 import { startTemporal } from '../../src/dev/index.ts';
 import { schemaDiff } from '../../src/inspect/schema-diff.ts';
 import { GiveUp, RetryAfter, type AsyncJob, type Task } from '../../src/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { Brief, LANE_CLASSES, openShop, Parcel, Stamp, type Shop } from '../support/shop.ts';
 import { temporalCli } from '../support/servers.ts';
 import { until } from '../support/until.ts';
@@ -405,7 +406,7 @@ describe('while Temporal is away', () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-lanes-'));
     cleanUp.defer(() => rm(folder, { recursive: true, force: true }));
     const dbFile = path.join(folder, 'temporal.sqlite');
-    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile });
+    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile, port: await lastingPort() });
     const servers = [first];
     cleanUp.defer(async () => void (await Promise.all(servers.map((server) => server.stop()))));
     const shop = await openShop({ classes: LANE_CLASSES, temporal: { address: first.address }, settings });
