@@ -96,15 +96,20 @@ describe('SIGTERM ends a worker at once and in order while', () => {
     ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
     ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silent.address })],
   ])('%s', async (_, said, away) => {
-    await using worker = shop.startWorker([], away());
-    await worker.line(said);
-    worker.kill('SIGTERM');
-    expect(await worker.end()).toEqual({ code: 0, signal: null });
-    const [told, stopped] = worker.lines.slice(-2);
-    expect([told?.msg, stopped?.msg]).toEqual([expect.stringMatching(/^shutting down/), 'stopped']);
-    // A connection's time-outs are longer than that.
-    expect(worker.endedAt! - told!.time).toBeLessThan(4_000);
-    expect(worker.stderr).toBe('');
+    const endsWithinMs = async () => {
+      await using worker = shop.startWorker([], away());
+      await worker.line(said);
+      worker.kill('SIGTERM');
+      expect(await worker.end()).toEqual({ code: 0, signal: null });
+      const told = await worker.line('shutting down');
+      expect(worker.lines.at(-1)?.msg).toBe('stopped');
+      expect(worker.stderr).toBe('');
+      return worker.endedAt! - told.time;
+    };
+    // A connection's time-outs are longer than that, each time; a busy machine may be so once.
+    let tookMs = Infinity;
+    for (let tries = 0; tries < 3 && tookMs >= 4_000; tries++) tookMs = await endsWithinMs();
+    expect(tookMs).toBeLessThan(4_000);
   });
 });
 

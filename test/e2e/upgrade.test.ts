@@ -10,10 +10,10 @@ import { PATIENCE_MS, type Child } from './support/cli.ts';
 import { installVersion, type LibraryVersion } from './support/library-version.ts';
 import { runCommand } from './support/run-command.ts';
 
-/** Two attempts; with STEP_FAILS the handler of a Step throws. */
+/** Two attempts, with time between them to replace a worker; with STEP_FAILS the handler of a Step throws. */
 const APPLICATION = {
   'asyncjob.config.ts': (text: string) =>
-    text.replace('orm: ormConfig', "orm: ormConfig, defaults: { retry: { maximumAttempts: 2, initialInterval: '3 seconds', jitter: 0 } }"),
+    text.replace('orm: ormConfig', "orm: ormConfig, defaults: { retry: { maximumAttempts: 2, initialInterval: '10 seconds', jitter: 0 } }"),
   'handlers.ts': (text: string) =>
     text.replace('Step.handler(async (task, job) => {', "$&\n  if (process.env['STEP_FAILS']) throw new Error('the old version cannot');"),
 };
@@ -101,7 +101,8 @@ describe('an upgrade with jobs in flight', () => {
   it('lets both versions work side by side, and doctor says so', async () => {
     await using old = await work(before);
     await using fresh = await work(after);
-    const jobs = await Promise.all(Array.from({ length: 20 }, () => Step.enqueue()));
+    // More than one of them has slots for.
+    const jobs = await Promise.all(Array.from({ length: 30 }, () => Step.enqueue()));
     await Promise.all(jobs.map((job) => shop.happened(job, 'began')));
     const { code, stdout } = await runCommand(['doctor', '--json'], { env: shop.env });
     const { findings } = JSON.parse(stdout) as { findings: { code: string; level: string; found: string }[] };
