@@ -1,6 +1,7 @@
 // What is committed as PENDING runs, whoever wrote it and whatever was away or died before Temporal heard of it.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTemporal, type TemporalServer } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { temporalCli, uniqueQueue } from '../support/servers.ts';
 import { Letter, Step } from './fixtures/app/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
@@ -10,7 +11,7 @@ let temporal: TemporalServer;
 let shop: TestApplication;
 let worker: Child;
 beforeAll(async () => {
-  temporal = await startTemporal({ cli: temporalCli(), ui: false });
+  temporal = await startTemporal({ cli: temporalCli(), ui: false, port: await lastingPort() });
   shop = await openApplication({ temporalAddress: temporal.address });
   worker = await shop.readyWorker(['-Q', 'default,post']);
 });
@@ -62,17 +63,19 @@ it('enqueues while Temporal is away, within the deadline and then at once, and d
   const { port } = temporal;
   await temporal.kill9();
 
-  const startedAt = performance.now();
-  const first = await Step.enqueue({ released: true });
-  const firstMs = performance.now() - startedAt;
-  const second = await Step.enqueue({ released: true });
-  const secondMs = performance.now() - startedAt - firstMs;
+  const jobs: Step[] = [];
+  const tookMs: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const startedAt = performance.now();
+    jobs.push(await Step.enqueue({ released: true }));
+    tookMs.push(performance.now() - startedAt);
+  }
 
-  // The deadline is 5 s, and known to be away is not asked again.
-  expect(firstMs).toBeLessThan(10_000);
-  expect(secondMs).toBeLessThan(1_500);
-  for (const job of [first, second]) expect(await job.refresh()).toMatchObject({ status: 'PENDING', runId: null });
+  // The deadline is 5 s, and known to be away is not asked again but once a second.
+  expect(tookMs[0]).toBeLessThan(15_000);
+  expect(Math.min(...tookMs.slice(1))).toBeLessThan(1_000);
+  for (const job of jobs) expect(await job.refresh()).toMatchObject({ status: 'PENDING', runId: null });
   await temporal.stop();
   temporal = await startTemporal({ cli: temporalCli(), ui: false, port });
-  for (const job of [first, second]) expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
+  for (const job of jobs) expect(await shop.settled(job)).toMatchObject({ status: 'SUCCESS', attempt: 1 });
 });

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { freshDatabase, temporalAddress, type FreshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
+import { PATIENCE_MS } from './support/cli.ts';
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, '../..');
@@ -57,7 +58,7 @@ describe('the package', () => {
       recursive: true,
       filter: (source) => !/node_modules|[\\/]demo([\\/]|$)/.test(path.relative(root, source)),
     });
-  }, 240_000);
+  }, 600_000);
   afterAll(async () => {
     for (const child of running) child.kill('SIGKILL');
     for (const database of databases) await database.drop();
@@ -133,7 +134,7 @@ describe('the package', () => {
     it('runs as TypeScript, by the commands of the README', async () => {
       const env = { DATABASE_URL: (await database()).url };
       const main = node('quickstart', ['main.ts'], env);
-      await until(() => main.output().includes('PENDING'), { timeoutMs: 30_000 });
+      await until(() => main.output().includes('PENDING'), { timeoutMs: PATIENCE_MS });
       const worker = node('quickstart', [bin(ASYNCJOB), 'worker', '-l', 'info', '--queue=my_queue', '--concurrency=10'], env);
       expect(await finished(main)).toContain('SUCCESS 4 steps done');
       await stop(worker);
@@ -156,7 +157,7 @@ describe('the package', () => {
       await writeFile(path.join(project, 'quickstart/tsconfig.json'), JSON.stringify({ compilerOptions: compiler, include: ['**/*.ts'] }));
       await finished(node('quickstart', [bin(TSC)]));
       const main = node('quickstart/build', ['main.js'], env);
-      await until(() => main.output().includes('PENDING'), { timeoutMs: 30_000 });
+      await until(() => main.output().includes('PENDING'), { timeoutMs: PATIENCE_MS });
       const worker = node('quickstart/build', [bin(ASYNCJOB), 'worker', '--queue=my_queue'], env);
       expect(await finished(main)).toContain('SUCCESS 4 steps done');
       await stop(worker);
@@ -164,11 +165,11 @@ describe('the package', () => {
   });
 
   it('is used by a web process that enqueues in its transactions, and by a worker process', async () => {
-    const [port] = await freePorts(1);
+    const port = await lastingPort();
     const env = { DATABASE_URL: (await database()).url, PORT: String(port) };
     await finished(node('web', [bin(TSC), '--skipLibCheck']));
     const web = node('web', ['server.ts'], env);
-    await until(() => web.output().includes('listening'), { timeoutMs: 30_000 });
+    await until(() => web.output().includes('listening'), { timeoutMs: PATIENCE_MS });
     const call = async (method: string, url: string, body?: object) => {
       const response = await fetch(`http://127.0.0.1:${port}${url}`, {
         method,
@@ -182,7 +183,7 @@ describe('the package', () => {
     const unwanted = await call('POST', '/reports', { name: 'Bob' });
     expect(await call('DELETE', `/reports/${unwanted.id}`)).toMatchObject({ status: 'REVOKED' });
     const worker = node('web', [bin(ASYNCJOB), 'worker', '--queue=reports', '--concurrency=5'], env);
-    await until(async () => (await call('GET', `/reports/${posted.id}`)).status === 'SUCCESS', { timeoutMs: 30_000 });
+    await until(async () => (await call('GET', `/reports/${posted.id}`)).status === 'SUCCESS', { timeoutMs: PATIENCE_MS });
     expect(await call('GET', `/reports/${posted.id}`)).toMatchObject({ output: { title: '2 pages for Ada' } });
     expect(await call('GET', `/reports/${unwanted.id}`)).toMatchObject({ status: 'REVOKED' });
     await stop(worker);
@@ -213,7 +214,7 @@ describe('the package', () => {
     const env = { DATABASE_URL: (await database()).url };
     await finished(node('existing-worker', [bin(TSC), '--skipLibCheck']));
     const enqueue = node('existing-worker', ['enqueue.ts'], env);
-    await until(async () => enqueue.output() !== '' || (await hasRow(env.DATABASE_URL, 'shout')), { timeoutMs: 30_000 });
+    await until(async () => enqueue.output() !== '' || (await hasRow(env.DATABASE_URL, 'shout')), { timeoutMs: PATIENCE_MS });
     const worker = node('existing-worker', ['worker.ts'], env);
     expect(await finished(enqueue)).toContain('SUCCESS HELLO / Hello, Ada!');
     await stop(worker);
@@ -223,7 +224,7 @@ describe('the package', () => {
     const env = { DATABASE_URL: (await database()).url };
     await finished(node(example, [bin(TSC)]));
     const main = node(example, ['dist/main.js'], env);
-    await until(() => hasRow(env.DATABASE_URL, 'send_mail'), { timeoutMs: 30_000 });
+    await until(() => hasRow(env.DATABASE_URL, 'send_mail'), { timeoutMs: PATIENCE_MS });
     const worker = node(example, [bin(ASYNCJOB), 'worker', '-A', 'dist', '--queue=mail'], env);
     expect(await finished(main)).toContain('SUCCESS "Hello" to ada@example.com');
     await stop(worker);

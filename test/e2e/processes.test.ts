@@ -18,9 +18,16 @@ async function pids(queue: string): Promise<number[]> {
   const workers = await shop.app.orm.em.fork().find(AsyncJobWorker, { stoppedAt: null, expiresAt: { $gt: new Date() } });
   return workers.filter(({ queues }) => queues.includes(queue)).map(({ pid }) => pid);
 }
+/** Once there have been `count` starts, and two processes live. */
 async function started(supervisor: Child, queue: string, count: number): Promise<number[]> {
   await until(() => supervisor.lines.filter(({ msg }) => msg === 'ready').length >= count, { timeoutMs: PATIENCE_MS });
-  return pids(queue);
+  return until(
+    async () => {
+      const alive = await pids(queue);
+      return alive.length === 2 ? alive : null;
+    },
+    { timeoutMs: PATIENCE_MS },
+  );
 }
 const isAlive = (pid: number) => {
   try {
@@ -34,7 +41,6 @@ it('jobs run in all processes, and one stream of lines says in which', async () 
   const queue = uniqueQueue();
   await using supervisor = shop.startWorker(['-Q', queue, '-c', '1', '--processes', '2']);
   const children = await started(supervisor, queue, 2);
-  expect(children).toHaveLength(2);
   const steps = [await Step.enqueue({}, { queue }), await Step.enqueue({}, { queue })];
   const begun = [await shop.happened(steps[0]!, 'began'), await shop.happened(steps[1]!, 'began')];
   expect(new Set(begun.map(({ pid }) => pid))).toEqual(new Set(children));
@@ -66,7 +72,7 @@ it('a process that dies is restarted, and one that drained is not', async () => 
   process.kill(second!, 'SIGTERM');
 
   await supervisor.line('has drained');
-  await until(async () => (await pids(queue)).length === 1);
+  await until(async () => (await pids(queue)).length === 1, { timeoutMs: PATIENCE_MS });
   const step = await Step.enqueue({ released: true }, { queue });
   expect(await shop.settled(step)).toMatchObject({ status: 'SUCCESS' });
   supervisor.kill('SIGTERM');
@@ -88,7 +94,7 @@ it('SIGTERM lets what runs end in every process, a second one does not', async (
   supervisor.kill('SIGTERM');
 
   expect(await supervisor.end()).toEqual({ code: 143, signal: null });
-  await until(() => children.filter(isAlive).length === 0);
+  await until(() => children.filter(isAlive).length === 0, { timeoutMs: PATIENCE_MS });
 });
 
 it('the processes drain when their supervisor is killed', async () => {

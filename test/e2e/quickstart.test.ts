@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freshDatabase, temporalAddress, type FreshDatabase } from '../support/servers.ts';
+import { PATIENCE_MS } from './support/cli.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const quickstart = path.join(root, 'examples/quickstart');
@@ -36,7 +37,7 @@ describe('the quickstart', () => {
     ['a bootstrap of one’s own', ['worker.ts']],
   ])('runs a job with a worker started by %s', async (_name, workerCommand) => {
     const main = node('main.ts'); // makes the tables, then waits for its job
-    await expect.poll(main.output, { timeout: 30_000 }).toContain('PENDING');
+    await expect.poll(main.output, { timeout: PATIENCE_MS }).toContain('PENDING');
     const worker = node(...workerCommand);
     expect([await main.exit, main.output()]).toEqual([0, expect.stringMatching(/PENDING [0-9a-f-]{36}\nSUCCESS 4 steps done\n$/)]);
     worker.child.kill('SIGTERM');

@@ -3,7 +3,8 @@ import { mkdtemp, chmod, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts, startPostgres, startTemporal } from '../../src/dev/index.ts';
+import { startPostgres, startTemporal } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { freshDatabase, temporalCli } from '../support/servers.ts';
 import { Step } from './fixtures/app/jobs.ts';
 import { openApplication, type TestApplication } from './support/application.ts';
@@ -13,11 +14,10 @@ import { startSilentServer } from './support/silent-server.ts';
 let shop: TestApplication;
 let silent: Awaited<ReturnType<typeof startSilentServer>>;
 /** Where nobody listens. */
-let deadAddress: string;
+const deadAddress = '127.0.0.1:1';
 beforeAll(async () => {
   shop = await openApplication();
   silent = await startSilentServer();
-  deadAddress = `127.0.0.1:${(await freePorts(1))[0]}`;
 });
 afterAll(async () => {
   await silent?.[Symbol.asyncDispose]();
@@ -32,7 +32,7 @@ it('waits for PostgreSQL, says so ever more rarely, and works once it is there',
   await chmod(folder, 0o755); // root's PostgreSQL runs as another user
   const dataDir = path.join(folder, 'data');
   try {
-    const before = await startPostgres({ dataDir });
+    const before = await startPostgres({ dataDir, port: await lastingPort() });
     await using prepared = await openApplication({ databaseUrl: before.url });
     await before.stop();
     await using worker = prepared.startWorker();
@@ -58,10 +58,11 @@ it('waits for PostgreSQL, says so ever more rarely, and works once it is there',
 });
 
 it('waits for Temporal, says so ever more rarely, and works once it is there', async () => {
-  const port = Number(deadAddress.split(':')[1]);
-  await using worker = shop.startWorker([], { TEMPORAL_ADDRESS: deadAddress });
-  const waiting = await worker.line(`temporal.unavailable: no Temporal at ${deadAddress} (namespace 'default'): Connection refused`);
-  expect(waiting).toMatchObject({ level: 40, address: deadAddress });
+  const port = await lastingPort();
+  const address = `127.0.0.1:${port}`;
+  await using worker = shop.startWorker([], { TEMPORAL_ADDRESS: address });
+  const waiting = await worker.line(`temporal.unavailable: no Temporal at ${address} (namespace 'default'): Connection refused`);
+  expect(waiting).toMatchObject({ level: 40, address });
   await worker.lineWhere('a third try', ({ retryInMs }) => retryInMs === 2_000);
   expect(pausesOf(worker, 'retryInMs').slice(0, 3)).toEqual([500, 1_000, 2_000]);
 
@@ -95,15 +96,20 @@ describe('SIGTERM ends a worker at once and in order while', () => {
     ['Temporal refuses', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: deadAddress })],
     ['Temporal does not answer', 'temporal.unavailable', () => ({ TEMPORAL_ADDRESS: silent.address })],
   ])('%s', async (_, said, away) => {
-    await using worker = shop.startWorker([], away());
-    await worker.line(said);
-    worker.kill('SIGTERM');
-    expect(await worker.end()).toEqual({ code: 0, signal: null });
-    const [told, stopped] = worker.lines.slice(-2);
-    expect([told?.msg, stopped?.msg]).toEqual([expect.stringMatching(/^shutting down/), 'stopped']);
-    // A connection's time-outs are longer than that.
-    expect(worker.endedAt! - told!.time).toBeLessThan(4_000);
-    expect(worker.stderr).toBe('');
+    const endsWithinMs = async () => {
+      await using worker = shop.startWorker([], away());
+      await worker.line(said);
+      worker.kill('SIGTERM');
+      expect(await worker.end()).toEqual({ code: 0, signal: null });
+      const told = await worker.line('shutting down');
+      expect(worker.lines.at(-1)?.msg).toBe('stopped');
+      expect(worker.stderr).toBe('');
+      return worker.endedAt! - told.time;
+    };
+    // A connection's time-outs are longer than that, each time; a busy machine may be so once.
+    let tookMs = Infinity;
+    for (let tries = 0; tries < 3 && tookMs >= 4_000; tries++) tookMs = await endsWithinMs();
+    expect(tookMs).toBeLessThan(4_000);
   });
 });
 

@@ -50,7 +50,8 @@ it('finds its application by -A from another folder, logs what -l says, and warn
   const args = ['worker', '-A', 'app/asyncjob.config.ts', '-l', 'warning', '-Q', 'post,pots'];
   await using worker = startCli(args, { env: shop.env, cwd: fixture('.') });
   expect(await shop.settled(await Letter.enqueue({ released: true }))).toMatchObject({ status: 'SUCCESS' });
-  expect(worker.lines).toEqual([expect.objectContaining({ level: 40, queues: ['pots'] })]);
+  expect(worker.lines.filter(({ level }) => level < 40)).toEqual([]);
+  expect(worker.lines.filter((line) => 'queues' in line)).toEqual([expect.objectContaining({ level: 40, queues: ['pots'] })]);
 });
 
 it('never runs more handlers at once than --concurrency, however many queues it serves', async () => {

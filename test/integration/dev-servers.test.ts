@@ -10,6 +10,7 @@ import { Connection } from '@temporalio/client';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { findTemporalCli, freePorts, isPortFree, startPostgres, startTemporal } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { temporalCli } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
@@ -56,7 +57,7 @@ describe('startPostgres', () => {
   test('keeps committed rows through kill -9 and a start on the same folder and port', async () => {
     await using folder = await temporaryFolder();
     const dataDir = path.join(folder.path, 'data');
-    const first = await startPostgres({ dataDir });
+    const first = await startPostgres({ dataDir, port: await lastingPort() });
     try {
       await queryOne(first.url, 'create table t as select 7 as n');
       await first.kill9();
@@ -116,7 +117,7 @@ describe('startTemporal', () => {
   test('starts again on the same file and port after kill -9', async () => {
     await using folder = await temporaryFolder();
     const dbFile = path.join(folder.path, 'temporal.db');
-    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile });
+    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile, port: await lastingPort() });
     await first.kill9();
     const second = await startTemporal({ cli: temporalCli(), ui: false, dbFile, port: first.port });
     await second.stop();

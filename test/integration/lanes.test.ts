@@ -9,6 +9,7 @@ import { startTemporal } from '../../src/dev/index.ts';
 import { schemaDiff } from '../../src/inspect/schema-diff.ts';
 import { AttemptWatch } from '../../src/mirror/attempt-watch.ts';
 import { GiveUp, RetryAfter, type AsyncJob, type Task } from '../../src/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { Brief, LANE_CLASSES, openShop, Parcel, Stamp, type Shop } from '../support/shop.ts';
 import { temporalCli } from '../support/servers.ts';
 import { recordChanges } from '../support/status-changes.ts';
@@ -420,7 +421,7 @@ describe('while Temporal is away', { timeout: 180_000 }, () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-lanes-'));
     cleanUp.defer(() => rm(folder, { recursive: true, force: true }));
     const dbFile = path.join(folder, 'temporal.sqlite');
-    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile });
+    const first = await startTemporal({ cli: temporalCli(), ui: false, dbFile, port: await lastingPort() });
     const servers = [first];
     cleanUp.defer(async () => void (await Promise.all(servers.map((server) => server.stop()))));
     const shop = await openShop({ classes: LANE_CLASSES, temporal: { address: first.address }, settings });

@@ -6,7 +6,7 @@ import type { DispatchRequest } from '../../src/domain/ports.ts';
 import { resolveTemporal, TemporalConnection } from '../../src/temporal/connection.ts';
 import { TemporalCalls } from '../../src/temporal/temporal-calls.ts';
 import { WorkflowEngine } from '../../src/temporal/workflow-engine.ts';
-import { freePorts } from '../../src/dev/index.ts';
+import { lastingPort } from '../support/lasting-port.ts';
 import { temporalAddress, temporalCli, uniqueQueue } from '../support/servers.ts';
 
 const JOB_TYPE = 'EngineTest';
@@ -114,7 +114,7 @@ describe('WorkflowEngine', () => {
   });
 
   it('waits for a Temporal that is away once, then fails at once, and notices its return', async () => {
-    const [port] = (await freePorts(1)) as [number];
+    const port = await lastingPort();
     const away = engineAt(`127.0.0.1:${port}`, { deadlineMs: 1_500 });
     const fails = () =>
       expect(away.dispatch(aRequest())).rejects.toMatchObject({

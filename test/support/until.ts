@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface UntilOptions {
   /** What is waited for, for the message. */
   what?: string;
-  /** @default 15_000 */
+  /** @default 30_000 */
   timeoutMs?: number;
   /** @default 25 */
   intervalMs?: number;
@@ -17,7 +17,7 @@ export interface UntilOptions {
  * @throws Error with what was seen last, when the time is over
  */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<NonNullable<T>> {
-  const { what = condition.toString(), timeoutMs = 15_000, intervalMs = 25 } = options;
+  const { what = condition.toString(), timeoutMs = 30_000, intervalMs = 25 } = options;
   const deadline = Date.now() + timeoutMs;
   let last: { value: unknown } | { error: unknown };
   do {

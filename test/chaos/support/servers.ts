@@ -3,17 +3,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { isPortFree } from '../../../src/dev/free-port.ts';
 import { findTemporalCli, startPostgres, startTemporal } from '../../../src/dev/index.ts';
+import { lastingPort } from '../../support/lasting-port.ts';
 import type { Incidents } from './incidents.ts';
-
-/** Outside of the range from which the system gives ports to others, who would take it while the server is down. */
-async function lastingPort(): Promise<number> {
-  for (;;) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000);
-    if (await isPortFree(port)) return port;
-  }
-}
 
 interface Process {
   readonly pid: number;

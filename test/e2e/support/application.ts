@@ -37,8 +37,8 @@ export interface TestApplication extends AsyncDisposable {
   readyWorker(args?: readonly string[], env?: Record<string, string>): Promise<Child>;
   /** What handlers really did, in order; of one job, or of all. */
   happenings(job?: AsyncJob): Promise<Happening[]>;
-  /** Resolves when a handler of the job has done `what` (in that attempt). */
-  happened(job: AsyncJob, what: string, attempt?: number): Promise<Happening>;
+  /** Resolves when a handler of the job has done `what` (in that attempt, in that worker). */
+  happened(job: AsyncJob, what: string, where?: { attempt?: number; by?: Child }): Promise<Happening>;
   /** Lets a Step or Letter end. */
   release(...jobs: AsyncJob[]): Promise<void>;
   /** Resolves when the job is SUCCESS, FAILURE or REVOKED, with it as it is then. */
@@ -90,11 +90,14 @@ export async function openApplication(options: OpenOptions = {}): Promise<TestAp
       return worker;
     },
     happenings,
-    happened: (job, what, attempt) =>
-      until(async () => (await happenings(job)).find((each) => each.what === what && (attempt === undefined || each.attempt === attempt)), {
-        what: `${job.id}: '${what}'`,
-        timeoutMs: PATIENCE_MS,
-      }),
+    happened: (job, what, { attempt, by } = {}) =>
+      until(
+        async () =>
+          (await happenings(job)).find(
+            (each) => each.what === what && each.attempt === (attempt ?? each.attempt) && each.pid === (by?.pid ?? each.pid),
+          ),
+        { what: `${job.id}: '${what}'`, timeoutMs: PATIENCE_MS },
+      ),
     async release(...jobs) {
       for (const { id } of jobs) {
         await db.query('update step set released = true where id = $1', [id]);
