@@ -73,10 +73,11 @@ it('a result whose write was applied but never answered is written once, and the
 it('a checkpoint waits for a PostgreSQL that is away, instead of failing its job', async () => {
   await stage().worker();
   const pageMs = 200;
-  const jobs = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 20, pageMs }));
+  const jobs = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 20, pageMs, heldAfter: 10 }));
   for (const job of jobs) await stage().happened(job, 'page', { detail: '2' });
 
   await stage().postgres.kill9();
+  await stage().release(...jobs);
   const pages = async () => (await stage().effects()).filter(({ what }) => what === 'page');
   const stands = async () => (await pages()).every(({ at }) => at < Date.now() - 5 * pageMs);
   await until(stands, { what: 'every handler waits in its checkpoint' });

@@ -5,14 +5,18 @@ import { inEveryWay } from './support/in-every-way.ts';
 import { withStage } from './support/with-stage.ts';
 import { until } from '../support/until.ts';
 import { PATIENCE_MS } from './support/patience.ts';
+import type { JobRow } from './support/stage.ts';
 
 const stage = withStage();
 const { Blocker, Fragile, Greedy, Poison } = KINDS.workflow;
 
+/** In a lane exactly that. Temporal may send one more while it waits for the time to live of the dead worker. */
+const isSecondAttempt = ({ jobType, attempt }: JobRow) => (jobType.endsWith('Lane') ? attempt === 2 : attempt >= 2);
+
 it('a job whose worker is killed in the middle is finished by another one, from its checkpoint on', async () => {
   const [first] = await stage().workersOf(1);
   const held = await inEveryWay(({ Held }) => Held.enqueue({}));
-  const pages = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 20, pageMs: 150 }));
+  const pages = await inEveryWay(({ Pages }) => Pages.enqueue({ pages: 6, heldAfter: 3 }));
   for (const job of held) await stage().happened(job, 'began');
   for (const job of pages) await stage().happened(job, 'page', { detail: '3' });
 
@@ -20,11 +24,16 @@ it('a job whose worker is killed in the middle is finished by another one, from 
   const second = await stage().worker();
 
   for (const job of held) await stage().happened(job, 'began', { pid: second.pid });
-  await stage().release(...held);
-  for (const job of held)
-    expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 2, crashes: 1, failures: 0, holder: null });
+  await stage().release(...held, ...pages);
+  for (const job of held) {
+    const row = await stage().settled(job);
+    expect(row).toMatchObject({ status: 'SUCCESS', run: 1, crashes: 1, failures: 0, holder: null });
+    expect(row).toSatisfy(isSecondAttempt);
+  }
   for (const job of pages) {
-    expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, attempt: 2, crashes: 1 });
+    const row = await stage().settled(job);
+    expect(row).toMatchObject({ status: 'SUCCESS', run: 1, crashes: 1 });
+    expect(row).toSatisfy(isSecondAttempt);
     const again = (await stage().effects(job)).filter(({ pid, what }) => pid === second.pid && what === 'page');
     expect(Number(again[0]!.detail)).toBeGreaterThanOrEqual(3);
   }
@@ -87,28 +96,31 @@ it('a blocked event loop costs nothing but time: the job is not run twice, nobod
 });
 
 it('a deploy in the middle of long jobs hands them over within seconds and counts nothing against them', async () => {
-  const old = await stage().workersOf(2, ['--drain-timeout', '500ms']);
-  // Longer than a new worker needs to start.
-  const enqueued = await inEveryWay(async ({ Slow }) => {
-    const ids = await Slow.enqueueMany(Array.from({ length: 7 }, () => ({ steps: 100 })));
-    return Slow.find({ id: { $in: ids } });
+  // Nobody is given up within minutes: what goes on within seconds was handed over.
+  const env = { ASYNCJOB_WORKER_TTL: '5m' };
+  const drained = () => stage().worker(['--drain-timeout', '500ms'], env);
+  const old = await Promise.all([drained(), drained()]);
+  const enqueued = await inEveryWay(async ({ Watched }) => {
+    const ids = await Watched.enqueueMany(Array.from({ length: 7 }, () => ({})));
+    return Watched.find({ id: { $in: ids } });
   });
   const jobs = enqueued.flat();
   for (const job of jobs) await stage().happened(job, 'began');
   for (const worker of old) {
-    await stage().worker();
+    await stage().worker([], env);
     worker.terminate();
     expect(await worker.end()).toEqual({ code: 0, signal: null });
   }
+  await stage().release(...jobs);
   for (const job of jobs) expect(await stage().settled(job)).toMatchObject({ status: 'SUCCESS', run: 1, crashes: 0, failures: 0 });
   const effects = await stage().effects();
   const handOvers = effects
-    .filter(({ what, jobType }) => what === 'stopped' && jobType.startsWith('Slow'))
+    .filter(({ what, jobType }) => what === 'stopped' && jobType.startsWith('Watched'))
     .map(
       (stopped) => effects.find(({ jobId, what, at }) => jobId === stopped.jobId && what === 'began' && at > stopped.at)!.at - stopped.at,
     );
-  expect(handOvers.length).toBeGreaterThan(0);
-  expect(Math.max(...handOvers)).toBeLessThan(10_000);
+  expect(handOvers.length).toBeGreaterThanOrEqual(jobs.length);
+  expect(Math.max(...handOvers)).toBeLessThan(30_000);
 });
 
 it('a job of a class that no worker knows waits visibly, and runs as soon as one knows it', async () => {

@@ -1,6 +1,6 @@
 // A lane's loop and its opener, with rows and attempts that are made up: what is claimed when, and which lane is open.
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AttemptEnd, RunningAttempt } from '../../src/domain/attempt.ts';
 import { AsyncJobError, type ErrorRecord } from '../../src/domain/errors.ts';
 import type { LaneExecution } from '../../src/domain/lane.ts';
@@ -85,6 +85,8 @@ function* begunOneByOne(begun: ReturnType<typeof attemptsByHand>['begun'], from 
 }
 
 describe('a lane', () => {
+  afterEach(() => void vi.useRealTimers());
+
   it('runs what there is and ends when there has been nothing for its linger time', async () => {
     const queue = queueOf(10);
     expect(await laneOf(queue).run()).toEqual({ jobs: 10, why: 'empty' });
@@ -110,6 +112,8 @@ describe('a lane', () => {
   });
 
   it('does not ask again for what was not there when a slot becomes free, but when it is woken', async () => {
+    // It would also look by itself after a second.
+    vi.useFakeTimers({ toFake: ['performance'] });
     const queue = queueOf(3);
     const { begun, run } = attemptsByHand();
     const lane = laneOf(queue, { run });
@@ -123,6 +127,7 @@ describe('a lane', () => {
     queue.waiting.push('job-3');
     lane.wake();
     await until(() => begun.size === 4);
+    vi.useRealTimers();
     for (const { handlerReturns, isWritten } of begun.values()) {
       handlerReturns();
       isWritten();
@@ -260,7 +265,7 @@ describe('an opener', () => {
     await turnOfTheLoop();
     const before = performance.now();
     await opener.closed();
-    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(performance.now() - before).toBeLessThan(10_000);
   });
 
   it('that is closed waits for all lanes that run without a workflow', async () => {
@@ -295,7 +300,7 @@ describe('an opener', () => {
   it('has one lane that claims: another one is superfluous, unless Temporal has given the first up', async () => {
     const queue = queueOf(0);
     const { opener } = openerOf(queue, {
-      createLane: ({ runId }) => laneOf(queue, { runId, policy: { concurrency: 1, lingerMs: 5_000 } }),
+      createLane: ({ runId }) => laneOf(queue, { runId, policy: { concurrency: 1, lingerMs: 60_000 } }),
     });
     const given = execution();
     const first = opener.serve(given);

@@ -233,7 +233,7 @@ function wasDead(pid: number | null, at: number, { deaths, freezes, workerTtlMs 
 }
 
 /** Its registry row may have run out meanwhile: nobody can keep a process that does not know its own state from going on. */
-function isLong({ from, to }: Freeze, workerTtlMs: number): boolean {
+function isLong({ from, to }: Omit<Freeze, 'pid'>, workerTtlMs: number): boolean {
   return to - from > workerTtlMs / 2;
 }
 
@@ -258,11 +258,12 @@ export function intervalsOf(effects: readonly Effect[], history: Pick<History, '
     }
   }
   for (const interval of intervals) {
+    // A process notes its own starvation from when it last looked: a moment too early.
+    const since = ({ from }: Freeze) => Math.max(from, interval.from);
     const freeze = history.freezes.find(
-      ({ pid, from, to }) =>
-        pid === interval.pid && from >= interval.from && from < interval.to && isLong({ pid, from, to }, history.workerTtlMs),
+      (each) => each.pid === interval.pid && each.from < interval.to && isLong({ from: since(each), to: each.to }, history.workerTtlMs),
     );
-    if (freeze) interval.to = freeze.from;
+    if (freeze) interval.to = since(freeze);
   }
   return intervals.toSorted((a, b) => a.from - b.from);
 }

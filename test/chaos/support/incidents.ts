@@ -6,7 +6,7 @@ export interface Death {
   at: number;
 }
 
-/** A worker process that was stopped and continued (SIGSTOP … SIGCONT). `to` is infinite while it lasts. */
+/** A worker process that was stopped and continued (SIGSTOP … SIGCONT), or that the machine did not run. `to` is infinite while it lasts. */
 export interface Freeze {
   pid: number;
   from: number;

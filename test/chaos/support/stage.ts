@@ -15,7 +15,7 @@ import { JOB_CLASSES } from '../fixtures/app/jobs.ts';
 import ormConfig from '../fixtures/app/mikro-orm.config.ts';
 import { installAudit, readMoves, type Move } from './audit.ts';
 import { checkHistory, type Effect, type History, type Judgement, type Limits, type RowState } from './check-history.ts';
-import { Incidents } from './incidents.ts';
+import { Incidents, type Freeze } from './incidents.ts';
 import { PATIENCE_MS } from './patience.ts';
 import { Proxy } from './proxy.ts';
 import { RestartableServer } from './servers.ts';
@@ -81,7 +81,7 @@ export class Stage implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const folder = await mkdtemp(path.join(tmpdir(), 'asyncjob-chaos-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
-    for (const name of ['effects', 'released']) await mkdir(path.join(folder, name));
+    for (const name of ['effects', 'starved', 'released']) await mkdir(path.join(folder, name));
     const incidents = new Incidents();
     const [postgres, temporal] = await Promise.all([RestartableServer.postgres(incidents), RestartableServer.temporal(incidents)]);
     stack.use(postgres);
@@ -214,12 +214,18 @@ export class Stage implements AsyncDisposable {
 
   /** What handlers did so far, in order; of one job, or of all. */
   async effects(job?: AsyncJob): Promise<Effect[]> {
-    const effects: Effect[] = [];
-    for (const file of await readdir(path.join(this.folder, 'effects'))) {
-      const lines = (await readFile(path.join(this.folder, 'effects', file), 'utf8')).split('\n').slice(0, -1);
-      for (const line of lines) effects.push(JSON.parse(line) as Effect);
-    }
+    const effects = await this.#notes<Effect>('effects');
     return effects.filter(({ jobId }) => job === undefined || jobId === job.id).sort((a, b) => a.at - b.at);
+  }
+
+  /** What worker processes noted there. */
+  async #notes<T>(kind: 'effects' | 'starved'): Promise<T[]> {
+    const notes: T[] = [];
+    for (const file of await readdir(path.join(this.folder, kind))) {
+      const lines = (await readFile(path.join(this.folder, kind, file), 'utf8')).split('\n').slice(0, -1);
+      for (const line of lines) notes.push(JSON.parse(line) as T);
+    }
+    return notes;
   }
 
   /** Resolves when a handler of the job has done `what`, in that attempt. */
@@ -235,7 +241,7 @@ export class Stage implements AsyncDisposable {
     return readMoves(this.db, job.id);
   }
 
-  /** Lets Held and Greedy jobs end. */
+  /** Lets jobs go on that stay until then: Held, Watched, Pages, Greedy. */
   async release(...jobs: AsyncJob[]): Promise<void> {
     for (const { id } of jobs) await writeFile(path.join(this.folder, 'released', id), '');
   }
@@ -262,7 +268,7 @@ export class Stage implements AsyncDisposable {
       moves: await readMoves(this.db),
       effects: await this.effects(),
       deaths,
-      freezes,
+      freezes: [...freezes, ...(await this.#notes<Freeze>('starved'))],
       outages,
       revocations,
       limits: LIMITS,

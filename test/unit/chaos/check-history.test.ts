@@ -152,6 +152,8 @@ it('finds two handlers at once, but not the end of one that was stopped from out
   };
   expect(broken(history)).toEqual(['never two handlers at once', 'a crash is that of a process that died']);
   expect(broken({ ...history, freezes: [{ pid: 7, from: 1_500, to: 4_400 }] })).toEqual([]);
+  expect(broken({ ...history, freezes: [{ pid: 7, from: 950, to: 4_400 }] })).toEqual([]);
+  expect(broken({ ...history, freezes: [{ pid: 7, from: 300, to: 1_100 }] })).toContain('never two handlers at once');
 });
 
 it('finds a FAILURE without errors, crashes or a time limit', () => {

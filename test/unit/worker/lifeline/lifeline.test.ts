@@ -15,6 +15,7 @@ function listeningLog(): { log: Log; lines: { level: string; fields: Record<stri
   return { log, lines };
 }
 
+const PATIENCE = { timeout: 15_000 };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
 
 interface Given {
@@ -40,6 +41,12 @@ function openLifeline(
   });
 }
 
+/** Blocks this thread for so long, not counting when it did not run: nor does the lifeline. */
+function block(ms: number): void {
+  let last = performance.now();
+  for (let now = last; ms > 0; ms -= Math.min(now - last, 10)) [last, now] = [now, performance.now()];
+}
+
 it('a log of somebody else hears of a block once it is over, and the metrics of its length', async () => {
   const { log, lines } = listeningLog();
   const blocks: number[] = [];
@@ -48,8 +55,7 @@ it('a log of somebody else hears of a block once it is over, and the metrics of 
   try {
     lifeline.advance('ready');
     const ended = lifeline.began({ jobType: 'Report', id: 'a', run: 1, attempt: 1, runId: 'r' }, null);
-    const end = performance.now() + 2_500;
-    while (performance.now() < end);
+    block(2_500);
     ended();
     await until(() => blocks.length > 0);
     const said = lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
@@ -70,22 +76,21 @@ it('answers probes and metrics on a free port, and gives it back when it is clos
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
     return [response.status, await response.text()];
   };
+  // A machine that stands still for a while is a block, too, or answers too late.
+  const answers = (path: string, status: number, text: unknown) => expect.poll(() => ask(path), PATIENCE).toEqual([status, text]);
   try {
-    expect(await ask('/livez?verbose')).toEqual([200, '{"live":true,"blockedMs":0}\n']);
-    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"starting","blockedMs":0}\n']);
-    const [status, text] = await ask('/metrics');
-    expect(status).toBe(200);
-    expect(text).toMatch(
-      /^a 1\n\n# HELP asyncjob_event_loop_blocked_seconds .*\n# TYPE \S+ gauge\nasyncjob_event_loop_blocked_seconds 0\n$/,
-    );
+    await answers('/livez?verbose', 200, '{"live":true,"blockedMs":0}\n');
+    await answers('/readyz', 503, '{"ready":false,"why":"starting","blockedMs":0}\n');
+    const metrics = /^a 1\n\n# HELP asyncjob_event_loop_blocked_seconds .*\n# TYPE \S+ gauge\nasyncjob_event_loop_blocked_seconds 0\n$/;
+    await answers('/metrics', 200, expect.stringMatching(metrics));
     expect((await ask('/'))[0]).toBe(404);
     expect(HAS_IPV6 ? (await fetch(`http://[::1]:${port}/livez`)).status : 200).toBe(200);
     lifeline.advance('ready');
     lifeline.renewed(process.hrtime.bigint());
-    expect(await ask('/readyz')).toEqual([200, '{"ready":true,"blockedMs":0}\n']);
+    await answers('/readyz', 200, '{"ready":true,"blockedMs":0}\n');
     lifeline.advance('stopping');
     lifeline.advance('ready');
-    expect(await ask('/readyz')).toEqual([503, '{"ready":false,"why":"shutting down","blockedMs":0}\n']);
+    await answers('/readyz', 503, '{"ready":false,"why":"shutting down","blockedMs":0}\n');
   } finally {
     await lifeline.close();
   }
@@ -132,13 +137,14 @@ it('refuses probes without its thread, and says what to do', async () => {
 });
 
 it.each([
-  ['throws', "setTimeout(() => { throw new Error('boom') }, 50)"],
-  ['ends', 'setTimeout(() => process.exit(3), 50)'],
+  ['throws', "throw new Error('boom')"],
+  ['ends', 'process.exit(3)'],
 ])('warns once when its thread %s later, and goes on', async (_, later) => {
   const { log, lines } = listeningLog();
-  const code = `import { parentPort } from 'node:worker_threads'; parentPort.postMessage({ kind: 'up', probePort: null }); ${later}; setInterval(() => 1, 1000)`;
+  const code = `import { parentPort, workerData } from 'node:worker_threads'; workerData.news.once('message', () => { ${later} }); parentPort.postMessage({ kind: 'up', probePort: null })`;
   await using lifeline = disposable(openLifeline(log, null, { module: new URL(`data:text/javascript,${encodeURIComponent(code)}`) }));
   await lifeline.open();
+  lifeline.listed('a');
   const broken = () => lines.filter(({ message }) => message.includes('broke'));
   await until(() => broken().length > 0);
   await lifeline[Symbol.asyncDispose]();
