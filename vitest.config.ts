@@ -2,7 +2,8 @@
 // once when one of its files is selected (test/support/global-setup.ts); `chaos` kills servers of its own, and comes last.
 import { defineConfig } from 'vitest/config';
 
-const shared = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 60_000 };
+// Tests wait for events: a limit only ends what hangs, also on a machine that is busy with other things.
+const shared = { pool: 'forks' as const, testTimeout: 180_000, hookTimeout: 180_000 };
 
 export default defineConfig({
   test: {
