@@ -101,15 +101,17 @@ async function overhear(shop: Shop) {
 }
 
 /**
- * `race` for many jobs, some at a time. It says whether the revocation came too early; the next ones wait longer then,
- * or less, so that on any machine either wins about as often.
+ * `race` for many jobs, some at a time, until either has won. It says whether the revocation came too early; the next ones wait
+ * longer then, or less, so that on any machine either wins about as often.
  */
 async function races(race: (headStartMs: number, number: number) => Promise<boolean>): Promise<void> {
-  const numbers = Array.from({ length: RACES }, (_, n) => n).values();
+  const seen = new Set<boolean>();
+  let number = 0;
   let headStartMs = 20;
   const next = async () => {
-    for (const number of numbers) {
-      const isEarly = await race(headStartMs, number);
+    while (number < RACES || seen.size < 2) {
+      const isEarly = await race(headStartMs, number++);
+      seen.add(isEarly);
       headStartMs *= isEarly ? 1.1 : 1 / 1.1;
     }
   };
@@ -257,6 +259,8 @@ describe('a revocation that races', { timeout: 180_000 }, () => {
     const begun = new Set<string>();
     using _ = shop.app.handle(SendInvoice, (task) => void begun.add(task.id));
     const answers = new Map<string, Status>();
+    // The worker takes jobs now.
+    await (await shop.app.of(SendInvoice).enqueue()).wait({ timeout: '60 seconds' });
     await races(async (headStartMs) => {
       const job = await shop.app.of(SendInvoice).enqueue();
       await sleep(headStartMs);
@@ -268,8 +272,6 @@ describe('a revocation that races', { timeout: 180_000 }, () => {
     // Workflows of revoked jobs may still be on their way to the worker: this one comes after them, on the same queue.
     await (await shop.app.of(SendInvoice).enqueue()).wait({ timeout: '20 seconds' });
     for (const [id, answer] of answers) expect([answer, begun.has(id)]).toEqual([answer, answer !== 'REVOKED']);
-    // Otherwise nothing was raced.
-    expect(new Set([...answers.values()].map((answer) => answer === 'REVOKED'))).toEqual(new Set([true, false]));
   });
 
   it('with the end of a handler leaves SUCCESS or REVOKED, once, and never both', async () => {
