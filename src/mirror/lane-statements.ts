@@ -111,7 +111,8 @@ export const laneWorkQuery: Builder = (table, library) => {
 
 /**
  * STARTED → SUCCESS, many at once, with the handlers' own columns `own` (as in SQL) where a row changed them; what a row did
- * not change stays. (The status is hidden from the planner: rows are to be found by their ids.) $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
+ * not change stays. (The status is hidden from the planner: rows are to be found by their ids.)
+ * $1 ids, $2 runs, $3 attempts, $4 run ids, $5 outputs (jsonb), $6 changes: documents of column → value.
  */
 export const succeededManyStatement = (table: JobTable, own: readonly string[]): string => {
   const { name, columns: c } = table;

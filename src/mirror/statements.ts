@@ -13,9 +13,9 @@ const mine = ({ columns: c }: JobTable) => `j.${c.id} = $1 and j.${c.run} = $2 a
 
 /**
  * The row's holder lives and either says that it runs the job, or has not published its list since it started it. A
- * holder that has expired counts as alive while this worker ($me) has itself been alive, without a gap, for less than a time to
- * live: after an outage of PostgreSQL rows look expired (beat.ts says what a gap is). Correlated, so that it is judged anew when the row changed while
- * the statement waited for it.
+ * holder that has expired counts as alive while this worker ($me) has itself been alive, without a gap, for less than a
+ * time to live: after an outage of PostgreSQL rows look expired, this worker's own perhaps, too (beat.ts says what a gap
+ * is). Correlated, so that it is judged anew when the row changed while the statement waited for it.
  */
 export const heldByAnother = ({ columns: c }: JobTable, { workers }: LibraryTables, me: string) =>
   `exists (select 1 from ${workers} h where h.id = j.${c.holder} and h.stopped_at is null and case
@@ -307,7 +307,7 @@ export const nextRunStatement: Builder = (table, library) => {
       ${c.runId} = case when ${revoked} then j.${c.runId} end, ${c.workflowId} = case when ${revoked} then j.${c.workflowId} end,
       ${c.enqueuedAt} = case when ${revoked} then j.${c.enqueuedAt} else now() end, ${c.nextAttemptAt} = null, ${c.endedAt} = case when ${revoked} then now() end, ${c.updatedAt} = now()
     where j.${c.id} = $1 and j.${c.run} = $2 and j.${c.runId} is not distinct from $3 and j.${c.status} in (${list(OPEN_STATUSES)})
-      and not ${heldByAnother(table, library, '$6::text')} and ${ownBeatFresh(library, '$6::text')}
+      and not ${heldByAnother(table, library, '$6::text')}
     returning *),
     noted as (insert into ${library.attempts} (job_type, job_id, run, attempt, outcome, worker_id, started_at, error_message)
       select $5, $1, $2, old.attempt, case when m.${c.status} = 'REVOKED' then 'revoked' else 'lost' end, m.${c.workerId}, m.${c.startedAt}, $4
