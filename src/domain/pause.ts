@@ -20,3 +20,10 @@ export function rejection(signal: AbortSignal): Promise<never> {
     else signal.addEventListener('abort', abort, { once: true });
   });
 }
+
+/** Whether it resolves within `ms`; rejects when it does. */
+export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+}

@@ -1,6 +1,7 @@
 // This process's row in the worker registry: registered at the start, renewed every few seconds with the jobs it runs,
 // marked stopped at an orderly end. Others read it to tell a living execution from a dead one.
 import type { Pool } from 'pg';
+import { settlesWithin } from '../domain/pause.ts';
 import type { Log } from '../domain/ports.ts';
 import { beatIntervalMs, beatQuery, renewalQuery, type BeatSource } from './beat.ts';
 
@@ -163,10 +164,4 @@ export class WorkerRegistry {
   abandon(): void {
     this.#timer?.unref();
   }
-}
-
-async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), ms);
-  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
 }

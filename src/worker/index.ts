@@ -4,7 +4,7 @@ import type { WorkerOptions } from '../app/async-jobs.ts';
 import { readSettings, type Settings } from '../app/settings.ts';
 import { AsyncJobError } from '../domain/errors.ts';
 import { taskQueueOf } from '../domain/identity.ts';
-import { pause } from '../domain/pause.ts';
+import { settlesWithin } from '../domain/pause.ts';
 import type { Log } from '../domain/ports.ts';
 import { checkSchema } from './check-schema.ts';
 import { onShutdownSignals } from './shutdown-signals.ts';
@@ -28,7 +28,7 @@ export class JobWorker implements AsyncDisposable {
   readonly #drainTimeoutMs: number;
   readonly #forgetSignals: () => void;
   #running: Promise<void> | undefined;
-  #endsAt = Infinity;
+  #shutDownAt: number | undefined;
 
   /**
    * Checks and connects; the worker registers and takes jobs from `run()` on. A signal that comes while PostgreSQL or
@@ -153,10 +153,11 @@ export class JobWorker implements AsyncDisposable {
 
   /** Temporal does not know of those that run without it. */
   async #untilLanesEnded(): Promise<void> {
-    const ended = new AbortController();
-    const lanesEnded = Promise.resolve(this.#services.lanes?.closed()).then(() => ended.abort());
-    await Promise.race([lanesEnded, pause(this.#endsAt - performance.now(), ended.signal)]);
-    if (!ended.signal.aborted) throw new AttemptsAbandoned(new Error('lanes that run without Temporal did not end'));
+    const { lanes } = this.#services;
+    if (lanes === null) return;
+    const now = performance.now();
+    const leftMs = (this.#shutDownAt ?? now) + this.#drainTimeoutMs + ABANDON_TIMEOUT_MS - now;
+    if (!(await settlesWithin(lanes.closed(), leftMs))) throw new AttemptsAbandoned(new Error('lanes without Temporal did not end'));
   }
 
   #abandoned(cause: unknown): AsyncJobError {
@@ -170,7 +171,7 @@ export class JobWorker implements AsyncDisposable {
 
   /** Takes no further jobs, lets the running ones end within the drain timeout, and resolves when `run()` has. */
   async shutdown(): Promise<void> {
-    this.#endsAt = Math.min(this.#endsAt, performance.now() + this.#drainTimeoutMs + ABANDON_TIMEOUT_MS);
+    this.#shutDownAt ??= performance.now();
     this.#services.stopping();
     this.#temporal?.shutdown();
     this.#slots.close();
