@@ -6,24 +6,15 @@ import type { Client } from '@temporalio/client';
 import { AsyncJobError } from '../domain/errors.ts';
 import type { Status } from '../domain/lifecycle.ts';
 import type { Log } from '../domain/ports.ts';
-import { AfterCommit } from '../enqueue/after-commit.ts';
 import { toCallerError } from '../enqueue/database-errors.ts';
-import { EngineCalls } from '../enqueue/engine-calls.ts';
-import { JobInserts } from '../enqueue/job-inserts.ts';
-import { LaneBell } from '../enqueue/lane-bell.ts';
 import { entityManagerFor, isInOpenTransaction } from '../enqueue/entity-manager.ts';
-import { JobCommands } from '../enqueue/job-commands.ts';
-import { ManyJobs } from '../enqueue/many-jobs.ts';
-import { OwnColumns } from '../enqueue/own-columns.ts';
 import { applicationClosed, applicationOpened, runInApplication, type Application, type BoundJob } from '../entity/application.ts';
 import type { AsyncJob, RevokeOptions } from '../entity/async-job.ts';
 import { currentAttempt } from '../entity/current-attempt.ts';
 import { managerOf } from '../entity/entity-state.ts';
 import { countJobs, findJobs, getJob, latestJob, untilSettled } from '../entity/job-reads.ts';
 import type { EnqueueOptions, JobClass, JobHandler, WaitOptions, Within } from '../entity/job-types.ts';
-import { LifecycleGuard } from '../entity/lifecycle-guard.ts';
 import { discoverHandlers } from '../handlers/discover.ts';
-import { wakeLanesStatement } from '../mirror/statements.ts';
 import { reconcileOnce, type Reconciliation, type ReconcileOptions } from '../relay/reconcile-once.ts';
 import { UndispatchedRuns } from '../mirror/undispatched-runs.ts';
 import type { JobWorker } from '../worker/index.ts';
@@ -34,10 +25,10 @@ import { configPlace } from './load-config.ts';
 import { DATABASE_ERRORS } from './database-errors.ts';
 import { examinerPartsOf } from './examiner-parts.ts';
 import { createLog } from './log.ts';
+import { openCommands, type Commands } from './open-commands.ts';
 import { openOrm } from './open-orm.ts';
 import { openParts } from './open-parts.ts';
 import { readSettings, type Settings } from './settings.ts';
-import { subscribe } from './subscribe.ts';
 
 export interface ConnectOptions {
   /** @default read from the environment */
@@ -84,11 +75,8 @@ export class AsyncJobs implements Application, AsyncDisposable {
   readonly #config: Config;
   readonly #parts: ApplicationParts;
   readonly #ormIsOurs: boolean;
-  readonly #commands: JobCommands;
-  readonly #manyJobs: ManyJobs;
-  readonly #ownColumns: OwnColumns;
+  readonly #commands: Commands;
   readonly #handlersFolder: ConnectOptions['handlersFolder'];
-  readonly #unsubscribe: () => void;
   #teardown: Teardown | undefined;
   #ready: Promise<void> | undefined;
   #isClosed = false;
@@ -122,45 +110,12 @@ export class AsyncJobs implements Application, AsyncDisposable {
   }
 
   private constructor(config: Config, parts: ApplicationParts, ormIsOurs: boolean, handlersFolder: ConnectOptions['handlersFolder']) {
-    const { orm, tables, dispatcher, engine, mirror, handlers, pool, settings } = parts;
     this.name = parts.name;
     this.#config = config;
     this.#parts = parts;
     this.#ormIsOurs = ormIsOurs;
     this.#handlersFolder = handlersFolder;
-    const afterCommit = new AfterCommit((error) => dispatcher.report(error));
-    const inline = settings.engine === 'inline';
-    const commands = {
-      orm,
-      tables,
-      engineCalls: new EngineCalls({
-        engine,
-        dispatcher,
-        afterCommit,
-        laneBell: new LaneBell({ notify: (queue) => pool.query(wakeLanesStatement, [queue]), track: (work) => dispatcher.track(work) }),
-        // The inline engine runs jobs where they are enqueued.
-        inLanes: (jobType) => !inline && tables.get(jobType)?.lane !== null,
-        inline,
-      }),
-      afterCommit,
-      databaseErrors: DATABASE_ERRORS,
-      check: (jobClass: JobClass, willRun: boolean) => {
-        this.#refuseClosed();
-        const { jobType } = handlers.typeOf(jobClass);
-        if (inline && willRun && !handlers.handlerOf(jobClass)) {
-          throw new AsyncJobError(
-            'handler.missing',
-            `no handler for '${jobType}' in this process, and the inline engine runs jobs here. Import its handlers module, or call app.handle(${jobClass.name}, fn).`,
-          );
-        }
-      },
-    };
-    this.#commands = new JobCommands({ ...commands, inserts: new JobInserts(orm, DATABASE_ERRORS.isTransient) });
-    this.#manyJobs = new ManyJobs(commands);
-    const ownColumns = new OwnColumns({ orm, tables, mirror, afterCommit, databaseErrors: DATABASE_ERRORS });
-    this.#ownColumns = ownColumns;
-    const guard = new LifecycleGuard((em, attempt, job, own) => ownColumns.saveFenced(em, attempt, job, own));
-    this.#unsubscribe = subscribe(orm, { afterCommit, guard });
+    this.#commands = openCommands(parts, () => this.#refuseClosed());
   }
 
   get orm(): MikroORM {
@@ -207,12 +162,12 @@ export class AsyncJobs implements Application, AsyncDisposable {
       }
     };
     return {
-      create: (data?: object, options?: Within) => this.#commands.create(jobClass, data, options),
+      create: (data?: object, options?: Within) => this.#commands.one.create(jobClass, data, options),
       enqueue: (data?: object, options?: EnqueueOptions) =>
-        this.#settledInline(this.#commands.enqueueNew(jobClass, data, options), options),
-      enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#manyJobs.enqueue(jobClass, rows, options),
-      revokeMany: (where: FilterQuery<T>, options?: RevokeOptions) => this.#manyJobs.revoke(jobClass, where, options),
-      retryMany: (where: FilterQuery<T>, options?: EnqueueOptions) => this.#manyJobs.retry(jobClass, where, options),
+        this.#settledInline(this.#commands.one.enqueueNew(jobClass, data, options), options),
+      enqueueMany: (rows: Iterable<object>, options?: EnqueueOptions) => this.#commands.many.enqueue(jobClass, rows, options),
+      revokeMany: (where: FilterQuery<T>, options?: RevokeOptions) => this.#commands.many.revoke(jobClass, where, options),
+      retryMany: (where: FilterQuery<T>, options?: EnqueueOptions) => this.#commands.many.retry(jobClass, where, options),
       get: (id: string, options?: Within) => read(options, (em) => getJob(em, jobClass, id)),
       find: (where: FilterQuery<T>, { em: given, ...options }: FindOptions<T> & Within = {}) =>
         read(given ? { em: given } : {}, (em) => findJobs(em, jobClass, where, options as FindOptions<T>)),
@@ -222,17 +177,17 @@ export class AsyncJobs implements Application, AsyncDisposable {
   }
 
   async enqueue(job: AsyncJob, options: EnqueueOptions): Promise<void> {
-    await this.#commands.enqueue(job, options);
+    await this.#commands.one.enqueue(job, options);
     await this.#settledInline(Promise.resolve(job), options);
   }
 
   async retry(job: AsyncJob, options: EnqueueOptions): Promise<void> {
-    await this.#commands.retry(job, options);
+    await this.#commands.one.retry(job, options);
     await this.#settledInline(Promise.resolve(job), options);
   }
 
   revoke(job: AsyncJob, options: RevokeOptions): Promise<Status> {
-    return this.#commands.revoke(job, options);
+    return this.#commands.one.revoke(job, options);
   }
 
   async wait(job: AsyncJob, options: WaitOptions): Promise<void> {
@@ -250,11 +205,11 @@ export class AsyncJobs implements Application, AsyncDisposable {
   }
 
   refresh(job: AsyncJob, options: Within): Promise<void> {
-    return this.#ownColumns.refresh(job, options);
+    return this.#commands.ownColumns.refresh(job, options);
   }
 
   save(job: AsyncJob, options: Within): Promise<void> {
-    return this.#ownColumns.save(job, options);
+    return this.#commands.ownColumns.save(job, options);
   }
 
   /** The inline engine has run the job by now, unless its transaction is still open: show what became of it. */
@@ -336,7 +291,7 @@ export class AsyncJobs implements Application, AsyncDisposable {
       await this.#parts.dispatcher.settled();
       await this.#parts.engine.close();
     } finally {
-      this.#unsubscribe();
+      this.#commands.unsubscribe();
       try {
         await this.#teardown?.();
       } finally {
